@@ -25,7 +25,7 @@ from tocsin.api.common import (
 
 
 class LabelInheritance(StrEnum):
-    PASS = "Pass"  # noqa: S105
+    PASS = "Pass"
     KEEP = "Keep"
 
 
@@ -38,7 +38,7 @@ class IntegrationLabel(Spec, frozen=True, kw_only=True):
 
 
 class AuthMode(StrEnum):
-    TOKEN = "Token"  # noqa: S105
+    TOKEN = "Token"
     BASIC = "Basic"
     BEARER = "Bearer"
     HMAC = "HMAC"
