@@ -1,0 +1,1 @@
+"""Amazon SNS: the envelope of notifications and subscription confirmations, and its signature."""

@@ -1,0 +1,40 @@
+"""Fixtures of the end-to-end tests: a started Tocsin per test that wants one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# importlib import mode knows no packages in tests/: the shared module is loaded by path, once.
+if "tocsin_process" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("tocsin_process", Path(__file__).parent / "process.py")
+    assert _spec is not None and _spec.loader is not None
+    _module = importlib.util.module_from_spec(_spec)
+    sys.modules["tocsin_process"] = _module
+    _spec.loader.exec_module(_module)
+
+from tocsin_process import Tocsin  # noqa: E402
+
+
+@pytest.fixture
+def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
+    """Starts a Tocsin on the given manifests (file name -> text); all are ended with the test."""
+    started: list[Tocsin] = []
+
+    def start(manifests: dict[str, str], *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None, database: str = "") -> Tocsin:
+        folder = tmp_path / f"manifests-{len(started)}"
+        folder.mkdir()
+        for name, text in manifests.items():
+            (folder / name).write_text(text)
+        url = database or f"sqlite:///{tmp_path}/tocsin-{len(started)}.db"
+        instance = Tocsin(folder=folder, database=url, arguments=arguments, environment=environment or {})
+        started.append(instance)
+        return instance.start()
+
+    yield start
+    for instance in started:
+        instance.close()
