@@ -17,7 +17,7 @@ if "tocsin_process" not in sys.modules:
     sys.modules["tocsin_process"] = _module
     _spec.loader.exec_module(_module)
 
-from tocsin_process import Tocsin  # noqa: E402
+from tocsin_process import Tocsin
 
 
 @pytest.fixture
@@ -25,7 +25,13 @@ def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
     """Starts a Tocsin on the given manifests (file name -> text); all are ended with the test."""
     started: list[Tocsin] = []
 
-    def start(manifests: dict[str, str], *, arguments: tuple[str, ...] = (), environment: dict[str, str] | None = None, database: str = "") -> Tocsin:
+    def start(
+        manifests: dict[str, str],
+        *,
+        arguments: tuple[str, ...] = (),
+        environment: dict[str, str] | None = None,
+        database: str = "",
+    ) -> Tocsin:
         folder = tmp_path / f"manifests-{len(started)}"
         folder.mkdir()
         for name, text in manifests.items():

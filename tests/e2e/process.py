@@ -33,9 +33,17 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, *, timeout: float = 30) -> Answer:
+def request(
+    method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, *, timeout: float = 30
+) -> Answer:
     """One HTTP exchange. A dict or list is sent as JSON, bytes and text as they are; HTTP errors are answers."""
-    data = body if isinstance(body, bytes) or body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    data = (
+        body
+        if isinstance(body, bytes) or body is None
+        else body.encode()
+        if isinstance(body, str)
+        else json.dumps(body).encode()
+    )
     sent = {"Content-Type": "application/json", **(headers or {})}
     call = urllib.request.Request(url, data=data, method=method, headers=sent)
     try:
@@ -66,8 +74,20 @@ class Tocsin:
 
     def start(self, *, wait: bool = True) -> Tocsin:
         log = self.folder.parent.joinpath(f"tocsin-{self.port}.log").open("ab")
-        command = [sys.executable, "-m", "tocsin", "run", str(self.folder), "--listen", f"127.0.0.1:{self.port}", "--database", self.database]
-        self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log, env={**os.environ, **self.environment})
+        command = [
+            sys.executable,
+            "-m",
+            "tocsin",
+            "run",
+            str(self.folder),
+            "--listen",
+            f"127.0.0.1:{self.port}",
+            "--database",
+            self.database,
+        ]
+        self.process = subprocess.Popen(
+            [*command, *self.arguments], stdout=log, stderr=log, env={**os.environ, **self.environment}
+        )
         log.close()
         if wait:
             self.wait_ready()
@@ -104,7 +124,10 @@ class Tocsin:
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """`namespace/name` -> what `tocsin endpoints -o json` says of it."""
         output = subprocess.run(
-            [sys.executable, "-m", "tocsin", "endpoints", "--url", self.base, "-o", "json"], check=True, capture_output=True, timeout=60
+            [sys.executable, "-m", "tocsin", "endpoints", "--url", self.base, "-o", "json"],
+            check=True,
+            capture_output=True,
+            timeout=60,
         ).stdout
         return {f"{e['namespace']}/{e['name']}": e for e in json.loads(output)}
 
