@@ -1,0 +1,32 @@
+"""The `tocsin` command: one module per subcommand, imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from tocsin import __version__
+
+COMMANDS = ("run", "lint", "endpoints", "groups", "send")
+
+
+class LazyGroup(click.Group):
+    """Loads a subcommand's module on use, so that `tocsin lint` does not import a database layer."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tocsin.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "TOCSIN"}
+)
+@click.version_option(__version__, prog_name="tocsin")
+def main() -> None:
+    """Alert flow as resources: declare integrations, routes, templates, label rules and maintenance windows; Tocsin enforces them."""
