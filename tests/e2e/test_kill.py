@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Self
 from urllib.parse import urlsplit
 
 from tocsin_process import Tocsin, request
@@ -34,7 +35,8 @@ SENDERS = 6
 class Senders:
     """Posts distinct alerts from several connections until stopped, and remembers every 2xx answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str) -> None:
+        self.name = name
         self.target = urlsplit(url)
         self.answered: dict[str, str] = {}
         self.sent = 0
@@ -42,7 +44,7 @@ class Senders:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(n,)) for n in range(SENDERS)]
 
-    def __enter__(self) -> Senders:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -59,7 +61,7 @@ class Senders:
             try:
                 while not self._stop.is_set() and count < 5000:
                     count += 1
-                    uid = f"{id(self):x}-{sender}-{count}"
+                    uid = f"{self.name}-{sender}-{count}"
                     connection.request(
                         "POST",
                         self.target.path,
@@ -93,8 +95,8 @@ def test_every_answered_alert_survives_kill_9_exactly_once(tocsin: Callable[...,
     url = instance.endpoints()["default/load"]["url"]
     moments = random.Random(7)
     answered: dict[str, str] = {}
-    for _ in range(ROUNDS):
-        with Senders(url) as senders:
+    for number in range(ROUNDS):
+        with Senders(url, f"round{number}") as senders:
             time.sleep(moments.uniform(0.3, 1.2))
             instance.kill()
         answered |= senders.answered
