@@ -20,6 +20,17 @@ if "tocsin_process" not in sys.modules:
 from tocsin_process import Tocsin
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Tocsin]:
+    """One Tocsin for a whole module, on the manifests in the module's `MANIFESTS`."""
+    folder = tmp_path_factory.mktemp("shared") / "manifests"
+    folder.mkdir()
+    (folder / "flow.yaml").write_text(request.module.MANIFESTS)
+    instance = Tocsin(folder=folder, database=f"sqlite:///{folder.parent}/tocsin.db")
+    yield instance.start()
+    instance.close()
+
+
 @pytest.fixture
 def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
     """Starts a Tocsin on the given manifests (file name -> text); all are ended with the test."""
