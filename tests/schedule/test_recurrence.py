@@ -8,8 +8,9 @@ import pytest
 from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tocsin.flow.recurrence import MAX_PERIODS, Recurrence, parse_rule
 from window_cases import at, schedule, starts
+
+from tocsin.flow.recurrence import MAX_PERIODS, Recurrence, parse_rule
 
 
 def test_weekly_window_opens_every_week() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from window_cases import schedule, window
+
 from tocsin.flow.recurrence import InvalidRecurrence, parse_rule
 from tocsin.flow.schedule import InvalidSchedule, Schedule, normalize_start
-from window_cases import schedule, window
 
 
 @pytest.mark.parametrize(

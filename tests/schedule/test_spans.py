@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from window_cases import HOUR, at, schedule, span_of, text_of, window
+
 from tocsin.flow.model import Micros
 from tocsin.flow.schedule import Schedule, next_boundary, next_occurrence, occurrence_at, upcoming
-from window_cases import HOUR, at, schedule, span_of, text_of, window
 
 
 def test_occurrence_longer_than_its_period_ends_where_the_next_starts() -> None:
