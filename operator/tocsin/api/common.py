@@ -22,7 +22,7 @@ Namespace = Annotated[
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 LabelValue = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Template = Annotated[str, msgspec.Meta(max_length=50_000)]
-Duration = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^([0-9]+(d|h|m|s))+$")]
+Duration = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^([0-9]{1,4}d|[0-9]{1,6}[hms])+$")]
 
 
 class Spec(
@@ -178,7 +178,9 @@ TEMPLATE_SLOTS: tuple[str, ...] = (
 )
 """Every place that a template can fill, as dotted path inside `Templates` (the enum of `templatesFrom[].slot`)."""
 
-Slot = Annotated[str, msgspec.Meta(max_length=64)]
+Slot = Annotated[
+    str, msgspec.Meta(max_length=64, pattern="^(" + "|".join(TEMPLATE_SLOTS).replace(".", r"\.") + ")$")
+]
 
 
 class TemplateFrom(Spec, frozen=True, kw_only=True):

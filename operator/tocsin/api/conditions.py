@@ -1,74 +1,129 @@
-"""Condition types and reasons: the words that statuses, findings, tests and documentation share.
+"""Types and reasons of conditions and findings. They are part of the API: people and scripts compare them.
 
-A finding of severity Error makes one of the conditions false or true: reasons of `REFERENCE_REASONS` make
-`ResolvedRefs` False, all others make `PartiallyInvalid` True; on an object that is not accepted they say why.
-Warnings change no condition but the one that is named after them (`Shadowed`).
+`Accepted`, `ResolvedRefs`, `Programmed` and `Ready` are always there; the other types only while they are true.
 """
 
 from __future__ import annotations
 
-ACCEPTED = "Accepted"
-RESOLVED_REFS = "ResolvedRefs"
-PROGRAMMED = "Programmed"
-READY = "Ready"
-"""True when Accepted, ResolvedRefs and Programmed are, and the object is not partially invalid."""
+from enum import StrEnum
 
-# Present only while true.
-PARTIALLY_INVALID = "PartiallyInvalid"
-SHADOWED = "Shadowed"
-TEMPLATE_ERRORS = "TemplateErrors"
-RATE_LIMITED = "RateLimited"
-DELIVERY_FAILING = "DeliveryFailing"
+MAX_FINDINGS = 100
+"""How many findings a status may hold, as in the CRDs."""
+MAX_FINDING_MESSAGE = 4096
+MAX_CONDITION_MESSAGE = 32_768
 
-# Accepted
-INVALID = "Invalid"
-"""The object breaks its schema: it has no effect at all."""
-SUSPENDED = "Suspended"
-"""`spec.suspend` is set: as if the object were absent; an Integration answers into the dead letters."""
-UNKNOWN_TYPE = "UnknownType"
-INVALID_SCHEDULE = "InvalidSchedule"
-UNKNOWN_TIME_ZONE = "UnknownTimeZone"
-EMPTY_MATCH = "EmptyMatch"
 
-# ResolvedRefs
-REF_NOT_PERMITTED = "RefNotPermitted"
-"""The target is in another namespace and is missing or does not admit this one: which of the two is not said."""
-REF_NOT_FOUND = "RefNotFound"
-REF_NOT_ACCEPTED = "RefNotAccepted"
-"""The target exists, but is not accepted and so has no effect."""
-KEY_NOT_FOUND = "KeyNotFound"
-"""A Secret or ConfigMap, or the key in it, is missing."""
-ROUTE_NOT_ATTACHED = "RouteNotAttached"
+class ConditionType(StrEnum):
+    ACCEPTED = "Accepted"
+    """The object is valid and has an effect (or would have one, were it not suspended)."""
+    RESOLVED_REFS = "ResolvedRefs"
+    """Everything that the object refers to exists and admits it."""
+    PROGRAMMED = "Programmed"
+    """All live replicas of the roles that use the kind have acknowledged a revision with this generation."""
+    READY = "Ready"
+    """The three above are true and nothing of the object is invalid; what kubectl wait, Flux and Argo CD read."""
+    PARTIALLY_INVALID = "PartiallyInvalid"
+    """A part of the object is invalid and counts as failing; the rest works."""
+    SHADOWED = "Shadowed"
+    """The route can never win, because routes before it take every alert that it matches."""
+    TEMPLATE_ERRORS = "TemplateErrors"
+    """Templates of the object failed on alerts lately; the defaults were used."""
+    RATE_LIMITED = "RateLimited"
+    """More alerts came than `spec.rateLimit` keeps in full."""
+    DELIVERY_FAILING = "DeliveryFailing"
+    """What the object sends does not arrive."""
 
-REFERENCE_REASONS = frozenset(
-    {REF_NOT_PERMITTED, REF_NOT_FOUND, REF_NOT_ACCEPTED, KEY_NOT_FOUND, ROUTE_NOT_ATTACHED}
+
+ALWAYS = (
+    ConditionType.ACCEPTED,
+    ConditionType.RESOLVED_REFS,
+    ConditionType.PROGRAMMED,
+    ConditionType.READY,
 )
+"""The conditions that every object has, in this order."""
 
-# PartiallyInvalid
-INVALID_TEMPLATE = "InvalidTemplate"
-INVALID_REGEX = "InvalidRegex"
-INVALID_DELIMITERS = "InvalidDelimiters"
-INVALID_PATH = "InvalidPath"
-INVALID_DURATION = "InvalidDuration"
-INVALID_AUTH = "InvalidAuth"
-UNSUPPORTED_HEARTBEAT = "UnsupportedHeartbeat"
-TOKEN_CONFLICT = "TokenConflict"
 
-# Programmed
-PENDING = "Pending"
-"""Published or about to be; not all running receivers have loaded it yet."""
-NO_RECEIVERS = "NoReceivers"
+class Reason(StrEnum):
+    """Reasons of conditions. `Ready` gives its own when true, else that of the condition that keeps it false."""
 
-# Warnings
-DUPLICATE_ROUTE = "DuplicateRoute"
-NEVER_MATCHES = "NeverMatches"
-NEVER_OPENS = "NeverOpens"
-UNUSED_EXCEPTION = "UnusedException"
-NO_INTEGRATIONS = "NoIntegrations"
-DUPLICATE_REF = "DuplicateRef"
-DUPLICATE_LABEL = "DuplicateLabel"
-DUPLICATE_SLOT = "DuplicateSlot"
-REF_SUSPENDED = "RefSuspended"
-CONSTANT_GROUPING = "ConstantGrouping"
-TEMPLATE_NOTE = "TemplateNote"
-NO_EFFECT = "NoEffect"
+    # Accepted
+    ACCEPTED = "Accepted"
+    SUSPENDED = "Suspended"
+    """`spec.suspend` is set: the object is valid, and treated as if it were absent."""
+    INVALID = "Invalid"
+    """The object breaks its schema or a rule of it, and has no effect; the findings name the fields."""
+    UNKNOWN_TYPE = "UnknownType"
+    """`spec.type` of an Integration names no integration type."""
+    INVALID_SCHEDULE = "InvalidSchedule"
+    """The schedule of a window cannot be read, for example a date that does not exist."""
+    NEVER_OPENS = "NeverOpens"
+    """The schedule of a window has no occurrence."""
+    CONFLICTED = "Conflicted"
+    """Another object has what this one claims."""
+
+    # ResolvedRefs
+    RESOLVED_REFS = "ResolvedRefs"
+    REF_NOT_FOUND = "RefNotFound"
+    """A referenced object, Secret, ConfigMap or key does not exist."""
+    REF_NOT_PERMITTED = "RefNotPermitted"
+    """A referenced object of another namespace does not admit this one; says nothing about whether it exists."""
+    SELECTOR_MATCHES_NOTHING = "SelectorMatchesNothing"
+    """A selector selects no Integration."""
+
+    # Programmed
+    PROGRAMMED = "Programmed"
+    PENDING = "Pending"
+    """Published, and not yet acknowledged by every live replica."""
+    NO_RECEIVERS = "NoReceivers"
+    """No replica of a role that uses the kind is alive."""
+    NOT_ACCEPTED = "NotAccepted"
+    """There is nothing to program, because the object is not accepted."""
+
+    # Ready
+    READY = "Ready"
+
+    # PartiallyInvalid
+    INVALID_TEMPLATE = "InvalidTemplate"
+    """A template cannot be compiled; it counts as one that always fails."""
+    INVALID_REGEX = "InvalidRegex"
+    """A regular expression is not one of RE2; it never matches."""
+    INVALID_PATH = "InvalidPath"
+    """An entry of `spec.redact` is no path."""
+
+    # conditions that are there only while true
+    SHADOWED = "Shadowed"
+    RENDERING_FAILED = "RenderingFailed"
+    LIMIT_EXCEEDED = "LimitExceeded"
+    DELIVERY_FAILED = "DeliveryFailed"
+
+
+class Problem(StrEnum):
+    """Reasons of the findings of the loader and of `check`: what is wrong with a field or a file."""
+
+    # of a file
+    SYNTAX_ERROR = "SyntaxError"
+    DUPLICATE_KEY = "DuplicateKey"
+    TOO_LARGE = "TooLarge"
+    TOO_DEEP = "TooDeep"
+    TOO_MANY_ALIASES = "TooManyAliases"
+    NOT_AN_OBJECT = "NotAnObject"
+
+    # of an object
+    UNKNOWN_KIND = "UnknownKind"
+    UNKNOWN_VERSION = "UnknownVersion"
+    INVALID_NAME = "InvalidName"
+
+    # of a field
+    UNKNOWN_FIELD = "UnknownField"
+    REQUIRED = "Required"
+    WRONG_TYPE = "WrongType"
+    NOT_SUPPORTED = "NotSupported"
+    """Not one of the allowed values."""
+    INVALID_VALUE = "InvalidValue"
+    """Breaks a pattern, a bound or a rule."""
+    TOO_SHORT = "TooShort"
+    TOO_LONG = "TooLong"
+    TOO_FEW = "TooFew"
+    TOO_MANY = "TooMany"
+    DUPLICATE = "Duplicate"
+    """Twice in a list that is a set, or twice the same key in a list of named entries."""

@@ -1,34 +1,32 @@
-"""Durations as users write them: `30s`, `1h30m`, `7d`."""
+"""Durations as users write them: `90s`, `1h30m`, `7d`. Inside Tocsin a duration is an int of microseconds."""
 
 from __future__ import annotations
 
 import re
 
 SECOND = 1_000_000
+"""Microseconds."""
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
-_DURATION = re.compile(r"(?:[0-9]{1,9}[dhms])+")
+# The same form as in the CRDs: every text of 32 characters stays below 600 years.
+_FORM = re.compile(r"(?:[0-9]{1,4}d|[0-9]{1,6}[hms])+")
 _PART = re.compile(r"([0-9]+)([dhms])")
 
 
 def parse_duration(text: str) -> int:
-    """Microseconds. Raises ValueError for anything but numbers with the units d, h, m and s."""
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration: write 30s, 1h30m or 7d")
+    """Microseconds; the parts add up, in any order. Raises ValueError with the expected form."""
+    if len(text) > 32 or not _FORM.fullmatch(text):
+        raise ValueError(f"`{text[:40]}` is no duration: write numbers with units d, h, m or s, as in 1h30m")
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def format_duration(micros: int) -> str:
-    """The shortest text that `parse_duration` reads back, in whole seconds; `0s` for nothing."""
-    parts: list[str] = []
-    rest = micros // SECOND
-    for unit in "dhm":
-        count, rest = divmod(rest, _UNITS[unit] // SECOND)
-        if count:
-            parts.append(f"{count}{unit}")
-    if rest or not parts:
-        parts.append(f"{rest}s")
-    return "".join(parts)
+    """The shortest text that `parse_duration` reads back, rounded down to whole seconds; `0s` for none."""
+    text, left = "", max(micros, 0) // SECOND * SECOND
+    for unit, size in _UNITS.items():
+        count, left = divmod(left, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
