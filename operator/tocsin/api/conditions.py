@@ -69,6 +69,10 @@ class Reason(StrEnum):
     """A referenced object of another namespace does not admit this one; says nothing about whether it exists."""
     SELECTOR_MATCHES_NOTHING = "SelectorMatchesNothing"
     """A selector selects no Integration."""
+    REF_NOT_ACCEPTED = "RefNotAccepted"
+    """A referenced object exists, but is not accepted and so has no effect."""
+    ROUTE_NOT_ATTACHED = "RouteNotAttached"
+    """`spec.heartbeat.routeRef` names a route that is not attached to the Integration."""
 
     # Programmed
     PROGRAMMED = "Programmed"
@@ -89,12 +93,49 @@ class Reason(StrEnum):
     """A regular expression is not one of RE2; it never matches."""
     INVALID_PATH = "InvalidPath"
     """An entry of `spec.redact` is no path."""
+    INVALID_VALUE = "InvalidValue"
+    """A value cannot work; what it belongs to counts as not set."""
 
     # conditions that are there only while true
     SHADOWED = "Shadowed"
     RENDERING_FAILED = "RenderingFailed"
     LIMIT_EXCEEDED = "LimitExceeded"
     DELIVERY_FAILED = "DeliveryFailed"
+
+
+REFERENCE_REASONS = frozenset(
+    {
+        Reason.REF_NOT_FOUND,
+        Reason.REF_NOT_PERMITTED,
+        Reason.REF_NOT_ACCEPTED,
+        Reason.ROUTE_NOT_ATTACHED,
+        Reason.SELECTOR_MATCHES_NOTHING,
+    }
+)
+"""Reasons of errors that make ResolvedRefs False; errors of any other reason make PartiallyInvalid True."""
+
+
+class Hint(StrEnum):
+    """Reasons of warnings: the object works, but probably not as its author thinks."""
+
+    DUPLICATE_ROUTE = "DuplicateRoute"
+    """An earlier route of the Integration asks for exactly the same."""
+    NEVER_MATCHES = "NeverMatches"
+    """The conditions of a route exclude each other, or are never true."""
+    NEVER_OPENS = "NeverOpens"
+    """A window has no occurrence ahead within two years."""
+    UNUSED_EXCEPTION = "UnusedException"
+    """The recurrence has no occurrence on the date of an exception."""
+    DUPLICATE_REF = "DuplicateRef"
+    DUPLICATE_LABEL = "DuplicateLabel"
+    DUPLICATE_SLOT = "DuplicateSlot"
+    REF_SUSPENDED = "RefSuspended"
+    CONSTANT_GROUPING = "ConstantGrouping"
+    """The grouping id is the same for every alert."""
+    TEMPLATE_NOTE = "TemplateNote"
+    """A template parses, but probably does not do what it looks like."""
+    TEMPLATE_FAILS = "TemplateFails"
+    """A template that the object takes from elsewhere is invalid and always fails."""
 
 
 class Problem(StrEnum):
