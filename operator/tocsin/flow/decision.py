@@ -34,7 +34,7 @@ class TemplateError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class DroppedLabel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`reason`: limit, empty, none, too-long, bad-type, empty-key, template-error, not-an-object."""
+    """`reason`: limit, empty, none, too-long, bad-type, empty-key, template-error, not-an-object, redacted."""
 
     key: str
     source: str
@@ -74,6 +74,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     `route` is `namespace/name` or `default`. `labels` are all computed labels (routing sees these), `kept_labels`
     the at most 15 that the group gets, sorted by key. `grouping_key` is the SHA-256 of the full grouping id (32 bytes),
     empty for ALONE, a constant for FALLBACK. `resolve` is already false where the integration ignores the source.
+    Redacted values are masked in every text here; routing and the grouping key have seen the originals. `windows` has
+    the last one to end first: it decides what happens at the end.
     """
 
     route: str
