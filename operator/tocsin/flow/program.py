@@ -14,7 +14,8 @@ import msgspec
 
 from tocsin.api import ids
 from tocsin.api.common import Identity
-from tocsin.flow import appearance, heartbeat, trace
+from tocsin.flow import heartbeat, trace
+from tocsin.flow.appearance import Appearance, View, render_appearance, template_chain
 from tocsin.flow.decision import Decision
 from tocsin.flow.evaluator import Behaviour, Evaluator
 from tocsin.flow.labels import DynamicLabel, Extraction, LabelPlan, label_plan
@@ -113,8 +114,12 @@ class IntegrationProgram:
         """The appearance templates of one channel's part, parsed when first asked for: most alerts need none."""
         chain = self._looks.get((channel, part))
         if chain is None:
-            chain = self._looks[channel, part] = appearance.template_chain(self, channel, part)
+            chain = self._looks[channel, part] = template_chain(self, channel, part)
         return chain
+
+    def appearance(self, channel: str, view: View) -> Appearance:
+        """Title, message and image of one channel (`web`, `slack`, ...) for one alert."""
+        return render_appearance(self, channel, view)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
