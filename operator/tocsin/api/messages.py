@@ -99,12 +99,12 @@ def out_of_bounds(value: float, low: float, high: float) -> str:
 
 
 def duplicate(key: tuple[Any, ...], names: tuple[str, ...]) -> str:
-    what = " and ".join(f"{name} `{cut(str(part))}`" for name, part in zip(names, key, strict=True))
-    return (
-        f"a second entry with {what}; remove one"
-        if names
-        else f"`{cut(str(key[0]))}` is there twice; remove one"
-    )
+    """`names` are the keys of a named entry; () for a plain value."""
+    shown = [f"`{cut(str(part))}`" for part in key]
+    if not names:
+        return f"{shown[0]} is there twice; remove one"
+    what = " and ".join(f"{name} {part}" for name, part in zip(names, shown, strict=True))
+    return f"a second entry with {what}; remove one"
 
 
 def cut(text: str) -> str:

@@ -20,7 +20,14 @@ from tocsin.api.rules import ABSENT, Rules, compile_rules
 Path = tuple[str | int, ...]
 
 _BLOCKING: Final = frozenset(
-    {Problem.REQUIRED, Problem.WRONG_TYPE, Problem.TOO_LONG, Problem.TOO_MANY, Problem.UNKNOWN_FIELD}
+    {
+        Problem.REQUIRED,
+        Problem.WRONG_TYPE,
+        Problem.TOO_LONG,
+        Problem.TOO_MANY,
+        Problem.TOO_FEW,
+        Problem.UNKNOWN_FIELD,
+    }
 )
 """Problems that keep the rules around them from running, so that one mistake is not reported twice."""
 
@@ -69,7 +76,8 @@ class Schema:
 
     def complete(self, value: Any, report: Report, path: Path = (), old: Any = ABSENT) -> Any:
         """The value as the API server would store it: a copy with defaults and without nulls, problems reported."""
-        before = report.blocking
+        simple = self.kind not in ("object", "array")
+        before = len(report.findings) if simple else report.blocking
         match self.kind:
             case "object":
                 value = self._object(value, report, path, old)
@@ -83,8 +91,9 @@ class Schema:
             case _:
                 value = self._number(value, report, path)
         # A default keeps its rules: a test says so. The root's rules also read metadata, which is checked before it.
-        if self.rules is not None and value != self.default and report.blocking == (before if path else 0):
-            for rule in self.rules.broken(value, old):
+        if self.rules is not None and value != self.default:
+            after = len(report.findings) if simple else report.blocking
+            for rule in self.rules.broken(value, old) if after == (before if path else 0) else ():
                 blamed = (*path, *paths.split(rule.field_path))
                 report.add(blamed, Problem.INVALID_VALUE, rule.message)
         return value
