@@ -167,6 +167,13 @@ def digest_of(data: bytes) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest())
 
 
+def manifest_digest(manifest: Mapping[Identity, Digest]) -> Digest:
+    """Digest of a manifest's canonical JSON: `{"Kind/namespace/name": digest}` with sorted keys."""
+    return digest_of(
+        _encoder.encode({f"{kind}/{ns}/{name}": digest for (kind, ns, name), digest in manifest.items()})
+    )
+
+
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """Everything declared, compiled. `digest` covers the manifest and so, through it, every fragment."""
 

@@ -113,6 +113,10 @@ class Schedule:
         """Whether the rule names this date at all, exceptions left aside."""
         return any(self._dates(day, day))
 
+    def nominal_start(self, day: date) -> datetime:
+        """The wall time at which an occurrence of this date is to start, before any gap of the clock."""
+        return datetime.combine(day, self._start.time())
+
     def _span(self, now: Micros) -> Span:
         start = next(self._starts_until(now), None)
         following = next(self._starts_after(now), None)

@@ -1,0 +1,26 @@
+"""The compiler: all declared objects in, one flow and a report for every object out. Pure."""
+
+from tocsin.flow.compiler.compilation import Compiled, compile_flow
+from tocsin.flow.compiler.report import (
+    Facts,
+    IntegrationFacts,
+    Report,
+    RouteFacts,
+    RoutePlace,
+    RuleFacts,
+    TemplateFacts,
+    WindowFacts,
+)
+
+__all__ = [
+    "Compiled",
+    "Facts",
+    "IntegrationFacts",
+    "Report",
+    "RouteFacts",
+    "RoutePlace",
+    "RuleFacts",
+    "TemplateFacts",
+    "WindowFacts",
+    "compile_flow",
+]

@@ -1,0 +1,240 @@
+"""One compilation: from the difference of two inventories to the flow and the reports.
+
+Five steps, each on what the one before has marked: every object by itself; AlertTemplates; Integrations with what
+they refer to, and the links of routes, rules and windows; the assembly of Integrations; reports. An object is
+compiled again if it changed, or if something changed that its last compilation looked at (`Reader.seen`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tocsin.api.common import Identity
+from tocsin.flow.compiler import reports
+from tocsin.flow.compiler.attachments import assemble
+from tocsin.flow.compiler.changes import changed_keys, changed_objects
+from tocsin.flow.compiler.integrations import compile_integration, complete_integration
+from tocsin.flow.compiler.links import NO_LINKS, Links, link_source
+from tocsin.flow.compiler.local import Local
+from tocsin.flow.compiler.reading import Key, Members, Reader
+from tocsin.flow.compiler.report import Report
+from tocsin.flow.compiler.routes import compile_route
+from tocsin.flow.compiler.rules import compile_rule
+from tocsin.flow.compiler.state import State
+from tocsin.flow.compiler.templates import compile_template
+from tocsin.flow.compiler.windows import compile_window
+from tocsin.flow.inventory import Inventory
+from tocsin.flow.model import (
+    AnyFragment,
+    Flow,
+    Micros,
+    digest_of,
+    encode_fragment,
+    manifest_digest,
+)
+from tocsin.sources.model import SourceType
+
+SOURCES = ("AlertRoute", "LabelRule", "MaintenanceWindow")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A flow and what is to be said of every declared object, valid or not.
+
+    `changed` are the objects whose report or fragment differs from the previous compilation's.
+    """
+
+    flow: Flow
+    reports: Mapping[Identity, Report]
+    changed: frozenset[Identity]
+    state: State = field(repr=False, compare=False)
+    """For the next compilation only."""
+
+
+def compile_flow(
+    inventory: Inventory,
+    *,
+    types: Mapping[str, SourceType],
+    now: Micros,
+    previous: Compiled | None = None,
+) -> Compiled:
+    """Pure: equal arguments give equal flows and reports, and `previous` changes nothing but the time it takes.
+
+    `now` decides only whether a window still has an occurrence ahead. Never raises for anything that a user wrote.
+    """
+    before = State() if previous is None else previous.state
+    if dict(before.types) != dict(types) or before.inventory.secrets_known != inventory.secrets_known:
+        before = State(types=types)
+    return Compilation(before, inventory, types, now).run()
+
+
+class Compilation:
+    """The working copy of the state, and what is still to do."""
+
+    def __init__(
+        self, before: State, inventory: Inventory, types: Mapping[str, SourceType], now: Micros
+    ) -> None:
+        self._before = before
+        self._inventory = inventory
+        self._types = types
+        self._now = now
+        self._state = before.successor(inventory, types)
+        self._members = Members(inventory)
+        self._assemble: set[Identity] = set()
+        self._report: set[Identity] = set()
+        self._changed: set[Identity] = set()
+
+    def run(self) -> Compiled:
+        objects = changed_objects(self._before.inventory, self._inventory)
+        keys = changed_keys(self._before.inventory, self._inventory, objects)
+        due = {identity for identity, moment in self._state.rechecks.items() if moment <= self._now}
+        for identity in objects | due:
+            self._compile_alone(identity)
+        dirty = objects | due | self._state.reads.to_any(keys)
+        dirty |= self._compile_templates(dirty)
+        for identity in dirty:
+            if identity.kind == "Integration":
+                self._complete(identity)
+            elif identity.kind in SOURCES:
+                self._link(identity)
+        for identity in self._assemble:
+            self._put_together(identity)
+        self._report |= dirty
+        for identity in self._report:
+            self._make_report(identity)
+        return self._result()
+
+    def _compile_alone(self, identity: Identity) -> None:
+        state = self._state
+        local = self._local(identity)
+        if local is None:
+            state.locals.pop(identity, None)
+        else:
+            state.locals[identity] = local
+        if local is not None and local.recheck is not None:
+            state.rechecks[identity] = local.recheck
+        else:
+            state.rechecks.pop(identity, None)
+        if identity.kind in SOURCES:
+            self._put_fragment(identity, local.fragment if local is not None and local.active else None)
+            self._assemble |= state.attached.of(identity)
+
+    def _local(self, identity: Identity) -> Local | None:
+        inventory = self._inventory
+        if (integration := inventory.integrations.get(identity)) is not None:
+            return compile_integration(identity, integration, self._types.get(integration.spec.type))
+        if (route := inventory.routes.get(identity)) is not None:
+            return compile_route(identity, route)
+        if (rule := inventory.rules.get(identity)) is not None:
+            return compile_rule(identity, rule)
+        if (window := inventory.windows.get(identity)) is not None:
+            return compile_window(identity, window, self._now)
+        return None
+
+    def _compile_templates(self, dirty: Iterable[Identity]) -> set[Identity]:
+        """Compiles AlertTemplates again; the result are the Integrations that read those."""
+        again = {identity for identity in dirty if identity.kind == "AlertTemplate"}
+        for identity in again:
+            template = self._inventory.templates.get(identity)
+            if template is None:
+                self._state.sets.pop(identity, None)
+                self._state.reads.assign(identity, ())
+                continue
+            reader = self._reader()
+            self._state.sets[identity] = compile_template(identity, template, reader)
+            self._state.reads.assign(identity, reader.seen)
+        return self._state.reads.to_any(again)
+
+    def _complete(self, identity: Identity) -> None:
+        state = self._state
+        integration, local = self._inventory.integrations.get(identity), state.locals.get(identity)
+        rivals = self._rivals(identity)
+        if integration is None or local is None or local.fragment is None:
+            state.owns.pop(identity, None)
+            state.reads.assign(identity, ())
+            self._report |= state.uses.assign(identity, ())
+            state.claims.assign(identity, ())
+        else:
+            reader = self._reader()
+            own = complete_integration(identity, integration, local, reader, state.sets)
+            state.owns[identity] = own
+            state.reads.assign(identity, reader.seen)
+            self._report |= state.uses.assign(identity, own.uses)
+            state.claims.assign(identity, own.claims)
+        self._assemble |= rivals | self._rivals(identity) | {identity}
+
+    def _rivals(self, identity: Identity) -> set[Identity]:
+        return self._state.claims.to_any(self._state.claims.of(identity))
+
+    def _link(self, identity: Identity) -> None:
+        state = self._state
+        inventory = self._inventory
+        declared = (
+            inventory.routes.get(identity) or inventory.rules.get(identity) or inventory.windows.get(identity)
+        )
+        local = state.locals.get(identity)
+        links: Links = NO_LINKS
+        seen: Iterable[Key] = ()
+        if declared is not None and local is not None and local.active:
+            reader = self._reader()
+            links = link_source(identity, declared, reader)
+            seen = reader.seen
+        if links is NO_LINKS:
+            state.links.pop(identity, None)
+        else:
+            state.links[identity] = links
+        state.reads.assign(identity, seen)
+        self._assemble |= state.attached.assign(identity, links.targets)
+
+    def _put_together(self, identity: Identity) -> None:
+        state = self._state
+        before = state.assemblies.get(identity)
+        own = state.owns.get(identity)
+        if own is None:
+            state.assemblies.pop(identity, None)
+            self._put_fragment(identity, None)
+        else:
+            assembly = assemble(
+                identity, own, state.attached.to(identity), state.locals, self._rivals(identity)
+            )
+            state.assemblies[identity] = assembly
+            self._put_fragment(identity, assembly.fragment)
+        old = {} if before is None else before.places
+        new = {} if own is None else state.assemblies[identity].places
+        self._report.add(identity)
+        self._report.update(route for route, place in new.items() if old.get(route) != place)
+        self._report.update(route for route in old if route not in new)
+
+    def _put_fragment(self, identity: Identity, fragment: AnyFragment | None) -> None:
+        manifest, fragments = self._state.manifest, self._state.fragments
+        before = manifest.get(identity)
+        digest = None if fragment is None else digest_of(encode_fragment(fragment))
+        if digest == before:
+            return
+        self._changed.add(identity)
+        if before is not None:
+            del manifest[identity], fragments[before]
+        if digest is not None and fragment is not None:
+            manifest[identity] = digest
+            fragments[digest] = fragment
+
+    def _make_report(self, identity: Identity) -> None:
+        report = reports.report_on(identity, self._state)
+        if report == self._state.reports.get(identity):
+            return
+        self._changed.add(identity)
+        if report is None:
+            self._state.reports.pop(identity, None)
+        else:
+            self._state.reports[identity] = report
+
+    def _reader(self) -> Reader:
+        return Reader(self._inventory, self._types, self._members)
+
+    def _result(self) -> Compiled:
+        state = self._state
+        flow = Flow(
+            manifest=state.manifest, fragments=state.fragments, digest=manifest_digest(state.manifest)
+        )
+        return Compiled(flow=flow, reports=state.reports, changed=frozenset(self._changed), state=state)
