@@ -15,14 +15,17 @@ API_GROUP = "tocsin.dev"
 API_VERSION = "tocsin.dev/v1alpha1"
 DEFAULT_NAMESPACE = "default"
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+# `\Z`, because Python's `$` also stands before a last line break, which the API server does not take.
+Name = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\Z")
+]
 Namespace = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 ]
 LabelKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 LabelValue = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Template = Annotated[str, msgspec.Meta(max_length=50_000)]
-Duration = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^([0-9]{1,4}d|[0-9]{1,6}[hms])+$")]
+Duration = Annotated[str, msgspec.Meta(max_length=32, pattern=r"^([0-9]{1,4}d|[0-9]{1,6}[hms])+\Z")]
 
 
 class Spec(
@@ -76,7 +79,7 @@ class KeyRef(Spec, frozen=True, kw_only=True):
     """One key of a Secret or ConfigMap in the object's own namespace."""
 
     name: Name
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+\Z")]
 
 
 class SelectorRequirement(Spec, frozen=True, kw_only=True):
@@ -179,7 +182,7 @@ TEMPLATE_SLOTS: tuple[str, ...] = (
 """Every place that a template can fill, as dotted path inside `Templates` (the enum of `templatesFrom[].slot`)."""
 
 Slot = Annotated[
-    str, msgspec.Meta(max_length=64, pattern="^(" + "|".join(TEMPLATE_SLOTS).replace(".", r"\.") + ")$")
+    str, msgspec.Meta(max_length=64, pattern="^(" + "|".join(TEMPLATE_SLOTS).replace(".", r"\.") + r")\Z")
 ]
 
 

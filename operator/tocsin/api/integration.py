@@ -62,10 +62,10 @@ class HmacAuth(Spec, frozen=True, kw_only=True):
     """Signature of the raw body in a header, optionally with a prefix such as `sha256=`."""
 
     secret_ref: KeyRef
-    header: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[-A-Za-z0-9]+$")] = (
+    header: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[-A-Za-z0-9]+\Z")] = (
         "X-Signature"
     )
-    algorithm: Annotated[str, msgspec.Meta(pattern=r"^(sha1|sha256|sha512)$")] = "sha256"
+    algorithm: Annotated[str, msgspec.Meta(pattern=r"^(sha1|sha256|sha512)\Z")] = "sha256"
     encoding: HmacEncoding = HmacEncoding.HEX
     prefix: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
@@ -119,7 +119,7 @@ class SourceSignals(StrEnum):
 
 class IntegrationSpec(Spec, frozen=True, kw_only=True):
     type: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([_a-z0-9]*[a-z0-9])?$")
+        str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9]([_a-z0-9]*[a-z0-9])?\Z")
     ]
     title: Annotated[str, msgspec.Meta(max_length=150)] = ""
     description: Annotated[str, msgspec.Meta(max_length=250)] = ""

@@ -15,13 +15,15 @@ LocalTime = Annotated[
     msgspec.Meta(
         min_length=16,
         max_length=25,
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[-+][0-9]{2}:[0-9]{2})?$",
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[-+][0-9]{2}:[0-9]{2})?\Z",
     ),
 ]
 LocalDateOrTime = Annotated[
     str,
     msgspec.Meta(
-        min_length=10, max_length=19, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$"
+        min_length=10,
+        max_length=19,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?\Z",
     ),
 ]
 

@@ -109,7 +109,7 @@ def duplicate(key: tuple[Any, ...], names: tuple[str, ...]) -> str:
 
 def cut(text: str) -> str:
     """At most 40 characters of a text, on one line."""
-    line = " ".join(text.split())
+    line = text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "..."
 
 
