@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from tocsin.flow.model import Micros
+from tocsin.store import clock
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -14,31 +16,26 @@ HOUR = 60 * MINUTE
 
 
 class Clock(Protocol):
-    """UTC in microseconds, and a way to wait that a notification can cut short."""
+    """The moment that timers are compared with, and a way to wait that a notification can cut short."""
 
-    def now(self) -> Micros: ...
+    def now(self, connection: Connection) -> Micros:
+        """UTC in microseconds; the same for all dispatchers of one store."""
+        ...
 
-    async def wait(self, until: Micros | None, woken: asyncio.Event) -> None:
-        """Returns when `now()` has reached `until` (None: never) or when `woken` is set, whichever is first."""
+    async def wait(self, duration: int, woken: asyncio.Event) -> None:
+        """Returns after `duration` microseconds, or as soon as `woken` is set."""
         ...
 
 
-class SystemClock:
-    """The machine's clock. Waits are cut into pieces, so that a clock that is set forward is noticed."""
+class StoreClock:
+    """The store's clock: PostgreSQL's own, so that dispatchers agree whatever their machines say."""
 
-    def __init__(self, longest_wait: int = 5 * SECOND) -> None:
-        self._longest = longest_wait
+    def now(self, connection: Connection) -> Micros:
+        return clock.now(connection)
 
-    def now(self) -> Micros:
-        return Micros(time.time_ns() // 1000)
-
-    async def wait(self, until: Micros | None, woken: asyncio.Event) -> None:
-        while not woken.is_set():
-            left = self._longest if until is None else min(until - self.now(), self._longest)
-            if left <= 0:
-                return
-            try:
-                async with asyncio.timeout(left / SECOND):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+    async def wait(self, duration: int, woken: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(max(duration, 0) / SECOND):
+                await woken.wait()
+        except TimeoutError:
+            return
