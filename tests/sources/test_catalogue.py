@@ -177,3 +177,9 @@ def test_types_are_read_from_a_zip_file(tmp_path: Path) -> None:
     place, *slugs = done.stdout.split()
     assert "tocsin.zip" in place
     assert slugs == list(TYPES)
+
+
+def test_the_documentation_knows_every_type() -> None:
+    """docs/integration-types.md says of each type how it groups and ends."""
+    text = (Path(__file__).parents[2] / "docs" / "integration-types.md").read_text(encoding="utf-8")
+    assert [slug for slug in TYPES if f"`{slug}`" not in text] == []
