@@ -10,10 +10,11 @@ MESSAGE_LIMIT = 200
 """Characters of a problem's message, so that payload content never floods traces and statuses."""
 
 
-class TemplateProblem(Exception):  # noqa: N818 - a problem of the user's template, reported as data, is no program error
+class TemplateProblem(Exception):
     """The only exception that templates raise.
 
-    `line` and `column` are 1-based positions in the template's text, where known.
+    `kind` is a value of `decision.TemplateError.kind`. `line` and `column` are 1-based positions in the template's
+    text, where known.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class TemplateProblem(Exception):  # noqa: N818 - a problem of the user's templa
         self.column = column
 
     def __str__(self) -> str:
-        where = "" if self.line is None else f" (line {self.line}"
-        if where:
-            where += ")" if self.column is None else f", column {self.column})"
-        return f"{self.kind}: {self.message}{where}"
+        if self.line is None:
+            return f"{self.kind}: {self.message}"
+        where = f"line {self.line}" if self.column is None else f"line {self.line}, column {self.column}"
+        return f"{self.kind}: {self.message} ({where})"

@@ -6,23 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from tocsin.flow.model import Micros
-
-STEPS = 250_000
-"""Steps that one rendering may take (DESIGN section 5, template safety)."""
-
-NOTES = 50
-"""Most notes kept for one alert."""
+from tocsin.flow.templates.filters_data import FUNCTIONS
+from tocsin.flow.templates.meter import LIMIT, STEPS, Meter
 
 
 class Variables:
-    """Shared by all templates of one alert. Templates never change `payload`, `labels` or `extra`.
+    """Shared by all templates of one alert, which never change any of it.
 
     `payload` is the parsed body, `labels` the computed labels so far, `now` what `time()` returns, `extra` further
     names (`source_link`, `integration_name`, ...). `notes` collects what rendering noticed, such as
-    `undefined: payload.x.y`. `labels` and `extra` may be replaced between two renderings.
+    `undefined: payload.x.y`. `labels` and `extra` may be replaced between two renderings. `budget` is the number of
+    steps of each rendering.
     """
 
-    __slots__ = ("budget", "extra", "labels", "notes", "now", "payload")
+    __slots__ = ("_extra", "_labels", "_names", "budget", "notes", "now", "payload")
 
     def __init__(  # noqa: PLR0913 - one keyword per variable
         self,
@@ -35,8 +32,44 @@ class Variables:
         budget: int = STEPS,
     ) -> None:
         self.payload = payload
-        self.labels: Mapping[str, str] = {} if labels is None else labels
         self.now = now
-        self.extra: Mapping[str, object] = {} if extra is None else extra
         self.notes: list[str] = [] if notes is None else notes
         self.budget = budget
+        self._labels: dict[str, str] = _as_dict(labels)
+        self._extra: dict[str, Any] = _as_dict(extra)
+        self._names: dict[str, Any] | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Mapping[str, str]) -> None:
+        self._labels = _as_dict(labels)
+        self._names = None
+
+    @property
+    def extra(self) -> Mapping[str, object]:
+        return self._extra
+
+    @extra.setter
+    def extra(self, extra: Mapping[str, object]) -> None:
+        self._extra = _as_dict(extra)
+        self._names = None
+
+    def names(self) -> dict[str, Any]:
+        """Everything that a template can name, built once per alert."""
+        names = self._names
+        if names is None:
+            names = {**FUNCTIONS, **self._extra, "payload": self.payload, "labels": self._labels}
+            self._names = names
+        return names
+
+    def meter(self, limit: int = LIMIT) -> Meter:
+        return Meter(steps=self.budget, limit=limit, now=self.now, notes=self.notes)
+
+
+def _as_dict(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
+    if type(mapping) is dict:
+        return mapping
+    return dict(mapping or {})
