@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Self, TypeVar
 
 import msgspec
@@ -19,12 +18,10 @@ from tocsin.api.common import Finding, Identity, Metadata
 from tocsin.api.integration import Integration
 from tocsin.api.labelrule import LabelRule
 from tocsin.api.maintenancewindow import MaintenanceWindow
+from tocsin.api.objects import AnyObject
 from tocsin.flow.model import Digest, digest_of
 
-Declared = Integration | AlertRoute | AlertTemplate | LabelRule | MaintenanceWindow
-KINDS: Mapping[str, type[Declared]] = MappingProxyType(
-    {kind.__name__: kind for kind in (Integration, AlertRoute, AlertTemplate, LabelRule, MaintenanceWindow)}
-)
+Declared = AnyObject
 
 ConfigMapId = tuple[str, str]
 """(namespace, name)."""

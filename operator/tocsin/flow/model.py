@@ -169,9 +169,12 @@ def digest_of(data: bytes) -> Digest:
 
 def manifest_digest(manifest: Mapping[Identity, Digest]) -> Digest:
     """Digest of a manifest's canonical JSON: `{"Kind/namespace/name": digest}` with sorted keys."""
-    return digest_of(
-        _encoder.encode({f"{kind}/{ns}/{name}": digest for (kind, ns, name), digest in manifest.items()})
-    )
+    return lines_digest({str(identity): digest for identity, digest in manifest.items()})
+
+
+def lines_digest(lines: Mapping[str, Digest]) -> Digest:
+    """The same of a manifest whose identities are texts already."""
+    return digest_of(_encoder.encode(lines))
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,79 +6,113 @@ age: a folder has none, and a result computed offline has to equal the one in pr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import count
 
 import msgspec
 
 from tocsin.api.common import Finding, Identity
 from tocsin.api.conditions import Reason
-from tocsin.flow.compiler.conditions import Conditions, Shadow, shadows
+from tocsin.flow.compiler.conditions import IMPOSSIBLE, Conditions, Shadow, shadows
 from tocsin.flow.compiler.findings import Findings
 from tocsin.flow.compiler.integrations import Own
 from tocsin.flow.compiler.local import Local
 from tocsin.flow.model import AuthFragment, HeartbeatFragment, IntegrationFragment
 
-_NO_CONDITIONS = Conditions(frozenset(), frozenset(), possible=False)
-
-
-class Place(NamedTuple):
-    """Where a route stands on one Integration: position from 1, and the route that takes all its alerts, if any."""
-
-    position: int
-    shadow: Shadow | None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """One accepted Integration, complete."""
+    """One accepted Integration, complete. `positions` of its routes count from 1 in order of evaluation."""
 
     fragment: IntegrationFragment
     findings: tuple[Finding, ...]
-    places: Mapping[Identity, Place]
+    positions: Mapping[Identity, int]
+    conditions: tuple[Conditions, ...]
+    """Of the routes, in order."""
+    shadows: Mapping[Identity, Shadow]
+    """The routes that no alert reaches."""
 
 
-def assemble(
-    identity: Identity,
-    own: Own,
-    attached: Collection[Identity],
-    locals_: Mapping[Identity, Local],
-    rivals: Collection[Identity],
-) -> Assembly:
-    """`attached` are routes, rules and windows that take part; `rivals` claim the same token as this Integration."""
-    findings = Findings(own.findings)
-    by_kind: dict[str, list[Identity]] = {"AlertRoute": [], "LabelRule": [], "MaintenanceWindow": []}
-    for source in attached:
-        by_kind[source.kind].append(source)
-    routes = sorted(by_kind["AlertRoute"], key=lambda route: _precedence(route, identity, locals_[route]))
-    rules = sorted(by_kind["LabelRule"], key=lambda rule: (locals_[rule].priority, rule))
-    windows = sorted(by_kind["MaintenanceWindow"])
-    names = {source: f"{source.namespace}/{source.name}" for source in (*routes, *rules, *windows)}
-    fragment = msgspec.structs.replace(
-        own.fragment,
-        routes=tuple(names[route] for route in routes),
-        label_rules=tuple(names[rule] for rule in rules),
-        windows=tuple(names[window] for window in windows),
-        heartbeat=_with_attached_route(own.fragment.heartbeat, routes, findings),
-        auth=_without_contested_token(identity, own.fragment.auth, rivals, findings),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an Integration is put together from.
+
+    `attached` are routes, rules and windows that take part; `rivals` claim the same token as this Integration.
+    `before` is its last assembly: what did not change since is taken from there.
+    """
+
+    own: Own
+    attached: AbstractSet[Identity]
+    locals: Mapping[Identity, Local]
+    rivals: AbstractSet[Identity]
+    before: Assembly | None
+
+
+def assemble(identity: Identity, parts: Parts) -> Assembly:
+    findings = Findings(parts.own.findings)
+    locals_ = parts.locals
+    routes = _routes_in_order(identity, parts)
+    rules = sorted(
+        (source for source in parts.attached if source.kind == "LabelRule"),
+        key=lambda rule: (locals_[rule].priority, rule),
     )
-    found = shadows([(route, locals_[route].conditions or _NO_CONDITIONS) for route in routes])
-    places = {route: Place(position, found.get(route)) for position, route in enumerate(routes, 1)}
-    return Assembly(fragment=fragment, findings=findings.done(), places=places)
+    windows = sorted(source for source in parts.attached if source.kind == "MaintenanceWindow")
+    own = parts.own.fragment
+    names = tuple(_name(route) for route in routes)
+    fragment = msgspec.structs.replace(
+        own,
+        routes=names,
+        label_rules=tuple(_name(rule) for rule in rules),
+        windows=tuple(_name(window) for window in windows),
+        heartbeat=_with_attached_route(own.heartbeat, names, findings),
+        auth=_without_contested_token(identity, own.auth, parts.rivals, findings),
+    )
+    conditions = tuple(locals_[route].conditions or IMPOSSIBLE for route in routes)
+    before = parts.before
+    same = before is not None and conditions == before.conditions and routes == list(before.positions)
+    return Assembly(
+        fragment=fragment,
+        findings=findings.done(),
+        positions=before.positions if same and before else dict(zip(routes, count(1), strict=False)),
+        conditions=conditions,
+        shadows=before.shadows if same and before else shadows(routes, conditions),
+    )
 
 
-def _precedence(route: Identity, integration: Identity, local: Local) -> tuple[int, bool, str, str]:
-    return local.priority, route.namespace != integration.namespace, route.namespace, route.name
+def moved_routes(before: Assembly | None, after: Assembly | None) -> set[Identity]:
+    """The routes that stand elsewhere than before, or are shadowed otherwise."""
+    old = {} if before is None else before.positions
+    new = {} if after is None else after.positions
+    moved = set() if old is new else {route for route, _ in old.items() ^ new.items()}
+    old_shadows = {} if before is None else before.shadows
+    new_shadows = {} if after is None else after.shadows
+    if old_shadows is not new_shadows:
+        moved.update(route for route, _ in old_shadows.items() ^ new_shadows.items())
+    return moved
+
+
+def _routes_in_order(integration: Identity, parts: Parts) -> list[Identity]:
+    """Sorted by precedence. Starting from the last order makes it almost sorted, which sorts in linear time."""
+    known: Mapping[Identity, int] = {} if parts.before is None else parts.before.positions
+    attached, locals_, home = parts.attached, parts.locals, integration.namespace
+    routes = [route for route in known if route in attached]
+    routes += [source for source in attached if source.kind == "AlertRoute" and source not in known]
+    keys = [(locals_[route].priority, route.namespace != home, route) for route in routes]
+    keys.sort()
+    return [key[2] for key in keys]
+
+
+def _name(source: Identity) -> str:
+    return f"{source.namespace}/{source.name}"
 
 
 def _with_attached_route(
-    heartbeat: HeartbeatFragment | None, routes: list[Identity], findings: Findings
+    heartbeat: HeartbeatFragment | None, routes: tuple[str, ...], findings: Findings
 ) -> HeartbeatFragment | None:
     """A heartbeat's route has to be one of the Integration's; else its alerts are routed like any other."""
-    if heartbeat is None or not heartbeat.route:
-        return heartbeat
-    if any(f"{route.namespace}/{route.name}" == heartbeat.route for route in routes):
+    if heartbeat is None or not heartbeat.route or heartbeat.route in routes:
         return heartbeat
     findings.error(
         "spec.heartbeat.routeRef",
@@ -90,7 +124,7 @@ def _with_attached_route(
 
 
 def _without_contested_token(
-    identity: Identity, auth: AuthFragment, rivals: Collection[Identity], findings: Findings
+    identity: Identity, auth: AuthFragment, rivals: AbstractSet[Identity], findings: Findings
 ) -> AuthFragment:
     """A token leads to one Integration: the first by name. The others have none until theirs differs."""
     if auth.token is None or len(rivals) < 2:

@@ -37,9 +37,10 @@ def changed_keys(before: Inventory, after: Inventory, objects: set[Identity]) ->
 def _differing(before: Mapping[K, V], after: Mapping[K, V]) -> Iterator[K]:
     if before is after:
         return
+    known = before.get
     for key, value in after.items():
-        if before.get(key) != value:
+        found = known(key)
+        if found is not value and found != value:
             yield key
-    for key in before:
-        if key not in after:
-            yield key
+    for key in before.keys() - after.keys():
+        yield key

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tocsin.api.common import Identity
 from tocsin.flow.compiler import reports
-from tocsin.flow.compiler.attachments import assemble
+from tocsin.flow.compiler.attachments import Parts, assemble, moved_routes
 from tocsin.flow.compiler.changes import changed_keys, changed_objects
 from tocsin.flow.compiler.integrations import compile_integration, complete_integration
 from tocsin.flow.compiler.links import NO_LINKS, Links, link_source
@@ -31,7 +31,7 @@ from tocsin.flow.model import (
     Micros,
     digest_of,
     encode_fragment,
-    manifest_digest,
+    lines_digest,
 )
 from tocsin.sources.model import SourceType
 
@@ -195,16 +195,18 @@ class Compilation:
             state.assemblies.pop(identity, None)
             self._put_fragment(identity, None)
         else:
-            assembly = assemble(
-                identity, own, state.attached.to(identity), state.locals, self._rivals(identity)
+            parts = Parts(
+                own=own,
+                attached=state.attached.to(identity),
+                locals=state.locals,
+                rivals=self._rivals(identity),
+                before=before,
             )
+            assembly = assemble(identity, parts)
             state.assemblies[identity] = assembly
             self._put_fragment(identity, assembly.fragment)
-        old = {} if before is None else before.places
-        new = {} if own is None else state.assemblies[identity].places
         self._report.add(identity)
-        self._report.update(route for route, place in new.items() if old.get(route) != place)
-        self._report.update(route for route in old if route not in new)
+        self._report |= moved_routes(before, state.assemblies.get(identity))
 
     def _put_fragment(self, identity: Identity, fragment: AnyFragment | None) -> None:
         manifest, fragments = self._state.manifest, self._state.fragments
@@ -214,9 +216,9 @@ class Compilation:
             return
         self._changed.add(identity)
         if before is not None:
-            del manifest[identity], fragments[before]
+            del manifest[identity], fragments[before], self._state.lines[str(identity)]
         if digest is not None and fragment is not None:
-            manifest[identity] = digest
+            manifest[identity] = self._state.lines[str(identity)] = digest
             fragments[digest] = fragment
 
     def _make_report(self, identity: Identity) -> None:
@@ -234,7 +236,5 @@ class Compilation:
 
     def _result(self) -> Compiled:
         state = self._state
-        flow = Flow(
-            manifest=state.manifest, fragments=state.fragments, digest=manifest_digest(state.manifest)
-        )
+        flow = Flow(manifest=state.manifest, fragments=state.fragments, digest=lines_digest(state.lines))
         return Compiled(flow=flow, reports=state.reports, changed=frozenset(self._changed), state=state)

@@ -100,20 +100,19 @@ def _report(identity: Identity, local: Local, findings: Iterable[Finding], facts
 
 def _position(route: Identity, integration: Identity, state: State) -> int:
     assembly = state.assemblies.get(integration)
-    place = None if assembly is None else assembly.places.get(route)
-    return 0 if place is None else place.position
+    return 0 if assembly is None else assembly.positions.get(route, 0)
 
 
 def _shadow_findings(route: Identity, integrations: Iterable[Identity], state: State) -> Iterable[Finding]:
     for integration in integrations:
         assembly = state.assemblies.get(integration)
-        place = None if assembly is None else assembly.places.get(route)
-        if place is None or place.shadow is None:
+        shadow = None if assembly is None else assembly.shadows.get(route)
+        if shadow is None:
             continue
-        by = f"{place.shadow.by.namespace}/{place.shadow.by.name}"
+        by = f"{shadow.by.namespace}/{shadow.by.name}"
         on = f"Integration {integration.namespace}/{integration.name}"
         reason: str
-        if place.shadow.duplicate:
+        if shadow.duplicate:
             reason, why = Hint.DUPLICATE_ROUTE, f"route {by} asks for the same and comes first on {on}"
         else:
             reason, why = (

@@ -33,6 +33,8 @@ class State:
     assemblies: dict[Identity, Assembly] = field(default_factory=dict)
     reports: dict[Identity, Report] = field(default_factory=dict)
     manifest: dict[Identity, Digest] = field(default_factory=dict)
+    lines: dict[str, Digest] = field(default_factory=dict)
+    """The manifest as it is digested."""
     fragments: dict[Digest, AnyFragment] = field(default_factory=dict)
     reads: Relation[Identity, Key] = field(default_factory=Relation)
     """Object -> everything that its compilation looked at."""
@@ -56,6 +58,7 @@ class State:
             assemblies=dict(self.assemblies),
             reports=dict(self.reports),
             manifest=dict(self.manifest),
+            lines=dict(self.lines),
             fragments=dict(self.fragments),
             reads=Relation(self.reads),
             attached=Relation(self.attached),
