@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from tocsin.api.common import Identity, SharingFrom
+from tocsin.api.alertroute import AlertRouteStatus, RouteParentStatus
+from tocsin.api.alerttemplate import AlertTemplateStatus
+from tocsin.api.check import check_status, schema_for
+from tocsin.api.common import Condition, ConditionStatus, Finding, Identity, Severity, SharingFrom
+from tocsin.api.conditions import ConditionType, Problem, Reason
 from tocsin.api.durations import DAY, HOUR, MINUTE, SECOND, format_duration, parse_duration
-from tocsin.api.integration import AuthMode, Integration
+from tocsin.api.integration import AuthMode, HeartbeatStatus, Integration, IntegrationStatus
+from tocsin.api.labelrule import LabelRuleStatus
+from tocsin.api.maintenancewindow import MaintenanceWindowStatus
 from tocsin.api.objects import InvalidObject, apply_defaults, identity_of, parse_object
 from tocsin.api.paths import join, split
 
@@ -16,6 +23,52 @@ MANIFEST = {
     "metadata": {"name": "am", "namespace": "payments", "generation": 3, "finalizers": []},
     "spec": {"type": "alertmanager", "auth": {}, "sharing": {"namespaces": {"from": "All"}}},
     "status": {"path": "/x"},
+}
+NOON = "2026-11-25T12:00:00Z"
+COMMON = {
+    "observed_generation": 3,
+    "conditions": (
+        Condition(
+            type=ConditionType.READY,
+            status=ConditionStatus.TRUE,
+            reason=Reason.READY,
+            message="m",
+            observed_generation=3,
+            last_transition_time=NOON,
+        ),
+    ),
+    "findings": (
+        Finding(
+            field="spec.x",
+            reason=Problem.REQUIRED,
+            message="m",
+            severity=Severity.WARNING,
+            line=1,
+            column=2,
+            file="f",
+        ),
+    ),
+}
+STATUSES = {
+    "Integration": IntegrationStatus(
+        **COMMON,
+        path="/integrations/v1/webhook/",
+        endpoint_secret="am-endpoint",
+        attached_routes=1,
+        last_alert=NOON,
+        default_route_hits=1,
+        heartbeat=HeartbeatStatus(state="Alive", last_seen=NOON, interval="5m"),
+    ),
+    "AlertRoute": AlertRouteStatus(
+        **COMMON,
+        parents=(RouteParentStatus(integration="a/b", position=1, accepted=True),),
+        matched_last24h=5,
+    ),
+    "AlertTemplate": AlertTemplateStatus(**COMMON, used_by=1),
+    "LabelRule": LabelRuleStatus(**COMMON, attached_integrations=1),
+    "MaintenanceWindow": MaintenanceWindowStatus(
+        **COMMON, attached_integrations=1, active=True, next_start=NOON, ends=NOON
+    ),
 }
 
 
@@ -110,3 +163,22 @@ def test_paths(parts, text):
     """Paths read as people write them, and back."""
     assert join(parts) == text
     assert split(text) == tuple(map(str, parts))
+
+
+@pytest.mark.parametrize("kind", STATUSES)
+def test_status_types_mirror_the_schema(kind):
+    """A status with every field set is one that the API server takes, and no field of the schema is missing."""
+    written = msgspec.to_builtins(STATUSES[kind])
+    assert set(written) == set(schema_for(kind).properties["status"].properties)
+    assert check_status(kind, STATUSES[kind]) == ()
+
+
+def test_status_parts_mirror_the_schema():
+    """The same for conditions, findings, parents and heartbeat."""
+    integration = schema_for("Integration").properties["status"].properties
+    parents = schema_for("AlertRoute").properties["status"].properties["parents"]
+    written = msgspec.to_builtins(STATUSES["Integration"])
+    assert set(written["conditions"][0]) == set(integration["conditions"].items.properties)
+    assert set(written["findings"][0]) == set(integration["findings"].items.properties)
+    assert set(written["heartbeat"]) == set(integration["heartbeat"].properties)
+    assert set(msgspec.to_builtins(STATUSES["AlertRoute"])["parents"][0]) == set(parents.items.properties)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from tocsin.api import messages
-from tocsin.api.common import API_GROUP, API_VERSION, Finding
+from tocsin.api.common import API_GROUP, API_VERSION, Finding, Status
 from tocsin.api.conditions import Problem
 from tocsin.api.crds import load_crds
 from tocsin.api.rules import ABSENT
@@ -73,10 +75,11 @@ def complete(
     return value, tuple(report.findings)
 
 
-def check_status(kind: str, status: Mapping[str, Any]) -> tuple[Finding, ...]:
+def check_status(kind: str, status: Mapping[str, Any] | Status) -> tuple[Finding, ...]:
     """What the API server would refuse about a status that Tocsin writes."""
     report = Report()
-    schema_for(kind).properties["status"].complete(dict(status), report, ("status",))
+    written = msgspec.json.decode(msgspec.json.encode(status))
+    schema_for(kind).properties["status"].complete(written, report, ("status",))
     return tuple(report.findings)
 
 
