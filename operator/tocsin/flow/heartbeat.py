@@ -71,7 +71,7 @@ def alert(program: IntegrationProgram, now: Micros, outage: Outage) -> tuple[dic
 def _payload(program: IntegrationProgram, beat: HeartbeatFragment, outage: Outage) -> dict[str, Any]:
     fragment = program.fragment
     return {
-        "alert_uid": f"heartbeat {outage.name}",
+        "alert_uid": _uid(outage.name),
         "title": "",
         "message": "",
         "state": "ok" if outage.over else "alerting",
@@ -144,7 +144,7 @@ def _decision(program: IntegrationProgram, trial: Trial, route: Route | None, no
         title=title,
         grouping=Grouping.BY_ID,
         grouping_id=uid,
-        grouping_key=hashlib.sha256(b"heartbeat\0" + uid.encode()).digest(),
+        grouping_key=_grouping_key(uid),
         acknowledge=False,
         resolve=over,
         source_link="",
@@ -153,6 +153,19 @@ def _decision(program: IntegrationProgram, trial: Trial, route: Route | None, no
         windows=windows,
         outcome=bounded(outcome),
     )
+
+
+def outage_key(name: str) -> bytes:
+    """The grouping key of the group that the outage of this name opened."""
+    return _grouping_key(_uid(name))
+
+
+def _uid(name: str) -> str:
+    return f"heartbeat {name}"
+
+
+def _grouping_key(uid: str) -> bytes:
+    return hashlib.sha256(b"heartbeat\0" + uid.encode()).digest()
 
 
 def interval_text(micros: int) -> str:
