@@ -71,13 +71,17 @@ class Disguise:
 
     def __init__(self, key: bytes) -> None:
         digest = hashlib.sha512(key).digest()
-        self._keys = tuple(int.from_bytes(digest[at : at + 8]) | 1 for at in range(0, 32, 8))
+        self._keys = tuple(int.from_bytes(digest[at : at + 4]) >> 2 | 1 for at in range(0, 16, 4))
 
     def id_of(self, prefix: str, number: int) -> str:
-        """`number` must be in 0 .. 2^60-1."""
+        """`number` must be in 0 .. 2^60-1. The same number under another prefix looks unrelated."""
+        k0, k1, k2, k3 = self._keys
+        k0 += ord(prefix[0])
         left, right = number >> _HALF, number & _MASK
-        for key in self._keys:
-            left, right = right, left ^ ((((right + 1) * key) >> 17 ^ right * right) & _MASK)
+        left ^= ((right + k0) * k1 >> 11) & _MASK
+        right ^= ((left + k1) * k2 >> 11) & _MASK
+        left ^= ((right + k2) * k3 >> 11) & _MASK
+        right ^= ((left + k3) * (k0 | 1) >> 11) & _MASK
         return prefix + _spell(left << _HALF | right)
 
     def number_of(self, prefix: str, public_id: str) -> int | None:
@@ -87,7 +91,11 @@ class Disguise:
         value = _read(public_id[len(prefix) :])
         if value is None:
             return None
+        k0, k1, k2, k3 = self._keys
+        k0 += ord(prefix[0])
         left, right = value >> _HALF, value & _MASK
-        for key in reversed(self._keys):
-            left, right = right ^ ((((left + 1) * key) >> 17 ^ left * left) & _MASK), left
+        right ^= ((left + k3) * (k0 | 1) >> 11) & _MASK
+        left ^= ((right + k2) * k3 >> 11) & _MASK
+        right ^= ((left + k1) * k2 >> 11) & _MASK
+        left ^= ((right + k0) * k1 >> 11) & _MASK
         return left << _HALF | right

@@ -63,6 +63,8 @@ class LogKind(IntEnum):
     """A resolve or acknowledge signal came while no group of its grouping id was open."""
     NOTIFIED_AGAIN = 101
     """An alert joined an acknowledged or silenced fallback group."""
+    RESUMED = 102
+    """The last maintenance window over the group ended while it was firing: its escalation starts."""
 
 
 class Via(IntEnum):
@@ -114,8 +116,8 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
 class GroupState(msgspec.Struct, frozen=True, kw_only=True):
     """What the state machine needs to know of a group.
 
-    `keyed`: it has a grouping id that alerts can share. `joinable`: alerts of that id join it now. `parent`: number
-    of the group it is attached to. `maintenance`: it collects the groups of a maintenance window.
+    `keyed`: it has a grouping id that alerts can share. `parent`: number of the group it is attached to.
+    `maintenance`: it collects the groups of a maintenance window.
     """
 
     number: int
@@ -124,7 +126,6 @@ class GroupState(msgspec.Struct, frozen=True, kw_only=True):
     silenced: Silence | None = None
     resolved: Mark | None = None
     keyed: bool = True
-    joinable: bool = True
     parent: int | None = None
     maintenance: bool = False
     wiped: bool = False
@@ -138,6 +139,11 @@ class GroupState(msgspec.Struct, frozen=True, kw_only=True):
         if self.acknowledged is not None:
             return State.ACKNOWLEDGED
         return State.FIRING if self.silenced is None else State.SILENCED
+
+    @property
+    def joinable(self) -> bool:
+        """Open for grouping: until it is resolved, and again once it is unresolved (unlike alert-flow R-GRP-12)."""
+        return self.keyed and self.resolved is None
 
 
 class Verb(StrEnum):
@@ -282,7 +288,6 @@ def _resolve(group: GroupState, action: Action, cause: Cause) -> Transition:
             group,
             resolved=mark,
             silenced=None,
-            joinable=False,
             response_time=_responded(group, action.at),
         ),
         entries=(*_lift(group, action), _entry(LogKind.RESOLVED, action, cause=cause)),
@@ -291,12 +296,10 @@ def _resolve(group: GroupState, action: Action, cause: Cause) -> Transition:
     )
 
 
-def _to_firing(group: GroupState, action: Action, entries: tuple[Entry, ...], *, rival: bool) -> Transition:
-    """Back to firing, and open for grouping again unless a `rival` of the same grouping id is (differs from S-4)."""
-    joinable = group.joinable or (group.keyed and not rival)
+def _to_firing(group: GroupState, action: Action, kind: LogKind) -> Transition:
     return Transition(
-        group=replace(group, acknowledged=None, silenced=None, resolved=None, joinable=joinable),
-        entries=entries,
+        group=replace(group, acknowledged=None, silenced=None, resolved=None),
+        entries=(_entry(kind, action),),
         effects=_restart(group),
         children=action,
     )
@@ -349,7 +352,6 @@ def _wipe(group: GroupState, action: Action) -> Transition:
             group,
             resolved=mark,
             silenced=None,
-            joinable=False,
             keyed=False,
             wiped=True,
             response_time=_responded(group, action.at),
@@ -403,12 +405,11 @@ def _refuse(group: GroupState, reason: Refusal, hint: str) -> Refused:
     return Refused(reason, f"group #{group.number} is {reason.value}{hint}")
 
 
-def transition(group: GroupState, action: Action, *, rival: bool = False) -> Transition:
+def transition(group: GroupState, action: Action) -> Transition:
     """What `action` makes of `group`.
 
-    `rival`: another group of the same integration, route and grouping id is open for grouping (asked for by UNRESOLVE
-    and RESTART only). Raises Refused where a person asks for the impossible; signals and timers that have nothing
-    to do give a Transition without entries. Sources: alert-flow R-AGS-2, R-ACT-1 to R-ACT-11, R-SIG-2 to R-SIG-6.
+    Raises Refused where a person asks for the impossible; signals and timers that have nothing to do give a
+    Transition without entries. Sources: alert-flow R-AGS-2, R-ACT-1 to R-ACT-11, R-SIG-2 to R-SIG-6.
     """
     _guard(group, action.verb)
     match action.verb:
@@ -417,7 +418,7 @@ def transition(group: GroupState, action: Action, *, rival: bool = False) -> Tra
         case Verb.SILENCE | Verb.UNSILENCE | Verb.SILENCE_ENDED:
             return _silencing(group, action)
         case Verb.UNRESOLVE | Verb.RESTART:
-            return _reviving(group, action, rival=rival)
+            return _reviving(group, action)
         case Verb.WIPE:
             if group.wiped:
                 raise _refuse(group, Refusal.WIPED, " already")
@@ -462,7 +463,7 @@ def _acknowledging(group: GroupState, action: Action) -> Transition:
         raise _refuse(group, Refusal.NOT_ACKNOWLEDGED, f" but {group.state.value}")
     timeout = action.verb is Verb.REMINDER_TIMEOUT
     kind = LogKind.UNACKNOWLEDGED_BY_TIMEOUT if timeout else LogKind.UNACKNOWLEDGED
-    return _to_firing(group, action, (_entry(kind, action),), rival=True)
+    return _to_firing(group, action, kind)
 
 
 def _silencing(group: GroupState, action: Action) -> Transition:
@@ -483,17 +484,17 @@ def _silencing(group: GroupState, action: Action) -> Transition:
     return _unsilence(group, action)
 
 
-def _reviving(group: GroupState, action: Action, *, rival: bool) -> Transition:
+def _reviving(group: GroupState, action: Action) -> Transition:
     if group.wiped:
         raise _refuse(group, Refusal.WIPED, ": its content is gone, it stays resolved")
     if group.state is State.FIRING and action.verb is Verb.RESTART:
         raise _refuse(group, Refusal.FIRING, "")
     if group.resolved is not None:
-        return _to_firing(group, action, (_entry(LogKind.UNRESOLVED, action),), rival=rival)
+        return _to_firing(group, action, LogKind.UNRESOLVED)
     if action.verb is Verb.UNRESOLVE:
         raise _refuse(group, Refusal.NOT_RESOLVED, f" but {group.state.value}")
     kind = LogKind.UNACKNOWLEDGED if group.state is State.ACKNOWLEDGED else LogKind.UNSILENCED
-    return _to_firing(group, action, (_entry(kind, action),), rival=True)
+    return _to_firing(group, action, kind)
 
 
 def _resolving(group: GroupState, action: Action) -> Transition:
@@ -508,7 +509,7 @@ def _resolving(group: GroupState, action: Action) -> Transition:
     return replace(done, effects=done.effects | {Effect.END_MAINTENANCE}, children=None)
 
 
-def follow(child: GroupState, action: Action, *, rival: bool = False) -> Transition | None:
+def follow(child: GroupState, action: Action) -> Transition | None:
     """What an action on the root makes of an attached group; None where the child is already past it.
 
     Children follow silently: no refusals, the child's own end or beginning of grouping is respected.
@@ -516,7 +517,7 @@ def follow(child: GroupState, action: Action, *, rival: bool = False) -> Transit
     if action.verb in (Verb.UNATTACH, Verb.MAINTENANCE_RELEASE):
         return _unattach(child, action)
     try:
-        done = transition(replace(child, parent=None), action, rival=rival)
+        done = transition(replace(child, parent=None), action)
     except Refused:
         return None
     if done.group == replace(child, parent=None):

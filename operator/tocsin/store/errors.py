@@ -25,3 +25,7 @@ class StaleEpoch(StoreError):
 
 class DecryptionFailed(StoreError):
     """No key of TOCSIN_SECRET_KEY opens this ciphertext."""
+
+
+class NotStorable(StoreError):
+    """The alert cannot be stored, now or later, although the database works: keep it as a dead letter."""

@@ -153,8 +153,7 @@ snapshot = Table(
 
 # --- alerts ---------------------------------------------------------------------------------------------------------
 
-_open = text("resolved_at IS NULL")
-_joinable = text("joinable")
+_open = text("resolved_at IS NULL AND grouping_key IS NOT NULL")
 
 alert_group = Table(
     "alert_group",
@@ -164,10 +163,9 @@ alert_group = Table(
     Column("route_id", BigInteger, nullable=False),
     Column("grouping", SmallInteger, nullable=False),
     Column("grouping_key", LargeBinary, nullable=True),
-    Column("joinable", Boolean, nullable=False),
+    Column("place", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("title", Text, nullable=False),
-    Column("manifest_id", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("alerts_count", BigInteger, nullable=False),
@@ -192,16 +190,17 @@ alert_group = Table(
     Column("wiped", Boolean, nullable=False, server_default=false()),
     Column("escalate_at", BigInteger, nullable=True),
     Column("renotified_at", BigInteger, nullable=True),
-    # at most one group of an integration, route and grouping id is open for grouping; the order of the columns lets
-    # a source signal find all of them whatever their route
+    # at most one open group of an integration, route and grouping id was opened by an alert; the order of the columns
+    # lets a source signal find all of them whatever their route
     Index(
-        "ux_alert_group_joinable",
+        "ux_alert_group_open",
         "integration_id",
         "grouping_key",
         "route_id",
+        "place",
         unique=True,
-        postgresql_where=_joinable,
-        sqlite_where=_joinable,
+        postgresql_where=_open,
+        sqlite_where=_open,
     ),
     Index(
         "ix_alert_group_grouping_key",
@@ -222,7 +221,6 @@ alert_group = Table(
     Index(
         "ix_alert_group_silenced", "id", postgresql_where=text("state = 2"), sqlite_where=text("state = 2")
     ),
-    Index("ix_alert_group_open", "integration_id", "id", postgresql_where=_open, sqlite_where=_open),
     Index(
         "ix_alert_group_resolved_at",
         "resolved_at",
@@ -239,7 +237,8 @@ alert_group = Table(
 )
 """`grouping`: 0 by id, 1 alone, 2 fallback. `grouping_key` is null for groups that nothing can ever join.
 
-`joinable`: alerts of this grouping id join it. `occurrence_id`: it is the maintenance group of that occurrence.
+`place`: 0 as long as it is as an alert opened it, its own number once it was unresolved; among the open groups of a
+route and grouping id alerts join the one with the lowest place. `occurrence_id`: it is the maintenance group of that occurrence.
 `suppressed`: opened under a window, not escalated. `escalate_at`: escalation is owed from then on.
 """
 
@@ -270,7 +269,7 @@ alert = Table(
     Column("ordinal", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("evaluated_at", BigInteger, nullable=False),
-    Column("manifest_id", BigInteger, nullable=False),
+    Column("manifest_id", BigInteger, nullable=True),
     Column("origin", SmallInteger, nullable=False),
     Column("digested", Boolean, nullable=False),
     Column("payload_id", BigInteger, nullable=True),
@@ -318,8 +317,6 @@ duplicate = Table(
     Column("alert_id", BigInteger, nullable=False),
     Column("group_id", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
-    Column("resolve", Boolean, nullable=False),
-    Column("hits", BigInteger, nullable=False),
     Index(None, "seen_at"),
     sqlite_with_rowid=False,
 )

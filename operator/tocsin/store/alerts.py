@@ -1,0 +1,110 @@
+"""Reading alerts, their outcomes and payloads."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, select
+
+from tocsin.api import ids
+from tocsin.flow.decision import Outcome
+from tocsin.flow.model import Digest, Micros
+from tocsin.store.arrivals import Origin
+from tocsin.store.backend import disguise_of
+from tocsin.store.tables import alert, manifest, payload
+from tocsin.store.text import decode_outcome, unpack
+
+_ORIGINS = MappingProxyType({0: "source", 1: "heartbeat", 2: "demo"})
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert. `ordinal` counts within its group from 1. `now` and `manifest` are what its trace is recomputed with;
+    `manifest` is None if that flow is not kept. `has_payload` is False once retention or the rate limit took it.
+    """
+
+    id: int
+    public_id: str
+    group: int
+    group_public_id: str
+    ordinal: int
+    received_at: Micros
+    now: Micros
+    manifest: Digest | None
+    origin: Origin
+    digested: bool
+    has_payload: bool
+    outcome: Outcome
+
+
+class AlertPage(msgspec.Struct, frozen=True, kw_only=True):
+    """`next`: the `before` of the next page, None at the end."""
+
+    items: tuple[Alert, ...]
+    next: int | None
+
+
+def get(connection: Connection, number: int) -> Alert | None:
+    row = connection.execute(_query().where(alert.c.id == number)).first()
+    return None if row is None else _alert(connection, row)
+
+
+def get_by_public_id(connection: Connection, public_id: str) -> Alert | None:
+    number = disguise_of(connection).number_of(ids.ALERT, public_id)
+    return None if number is None else get(connection, number)
+
+
+def list_alerts(
+    connection: Connection, *, group: int | None = None, before: int | None = None, limit: int = 100
+) -> AlertPage:
+    """Newest first, of one group or of all. `before` is the id of the last alert of the page before."""
+    query = _query()
+    if group is not None:
+        query = query.where(alert.c.group_id == group)
+    if before is not None:
+        query = query.where(alert.c.id < before)
+    rows = connection.execute(query.order_by(alert.c.id.desc()).limit(limit + 1)).all()
+    shown = rows[:limit]
+    return AlertPage(
+        items=tuple(_alert(connection, row) for row in shown),
+        next=shown[-1].id if len(rows) > limit else None,
+    )
+
+
+def first(connection: Connection, group: int) -> Alert | None:
+    """The alert that opened the group."""
+    row = connection.execute(_query().where(alert.c.group_id == group).order_by(alert.c.id).limit(1)).first()
+    return None if row is None else _alert(connection, row)
+
+
+def payload_of(connection: Connection, number: int) -> bytes | None:
+    """The alert's payload as canonical JSON, None if it is not kept."""
+    body = connection.scalar(
+        select(payload.c.body).join(alert, alert.c.payload_id == payload.c.id).where(alert.c.id == number)
+    )
+    return None if body is None else unpack(bytes(body))
+
+
+def _query() -> Select[Any]:
+    return select(alert, manifest.c.digest.label("manifest_digest")).join(
+        manifest, manifest.c.id == alert.c.manifest_id, isouter=True
+    )
+
+
+def _alert(connection: Connection, row: Row[Any]) -> Alert:
+    disguise = disguise_of(connection)
+    return Alert(
+        id=row.id,
+        public_id=disguise.id_of(ids.ALERT, row.id),
+        group=row.group_id,
+        group_public_id=disguise.id_of(ids.GROUP, row.group_id),
+        ordinal=row.ordinal,
+        received_at=row.received_at,
+        now=row.evaluated_at,
+        manifest=None if row.manifest_digest is None else Digest(bytes(row.manifest_digest).hex()),
+        origin=cast("Origin", _ORIGINS[row.origin]),
+        digested=row.digested,
+        has_payload=row.payload_id is not None,
+        outcome=decode_outcome(bytes(row.outcome)),
+    )

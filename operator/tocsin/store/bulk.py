@@ -1,0 +1,124 @@
+"""Many rows per statement on the hot path, below SQLAlchemy's per-statement cost.
+
+SQLite runs a prepared statement once per row in one `executemany`; PostgreSQL gets whole columns as arrays, so that
+the text (and with it the server's plan) is the same for any number of rows. Texts are derived from the Core tables
+and built once.
+"""
+
+# ruff: noqa: S608 - the names in these texts come from tables.py, the values are always parameters
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
+
+from tocsin.store.tables import metadata
+
+Row = tuple[Any, ...]
+
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def _type(table: Table, column: str) -> str:
+    return table.c[column].type.compile(_POSTGRESQL).replace("SERIAL", "INT")
+
+
+def _arrays(table: Table, columns: Sequence[str]) -> str:
+    return ", ".join(f"%s::{_type(table, name)}[]" for name in columns)
+
+
+@lru_cache(maxsize=256)
+def _insert(table: str, columns: tuple[str, ...], conflict: str, *, arrays: bool) -> str:
+    names = ", ".join(columns)
+    if arrays:
+        source = f"SELECT * FROM unnest({_arrays(metadata.tables[table], columns)})"
+    else:
+        source = f"VALUES ({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({names}) {source} {conflict}"
+
+
+@lru_cache(maxsize=256)
+def _update(table: str, columns: tuple[str, ...], *, arrays: bool) -> str:
+    key, *changed = columns
+    if not arrays:
+        return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in changed)} WHERE {key} = ?"
+    assignments = ", ".join(f"{name} = v.{name}" for name in changed)
+    source = f"unnest({_arrays(metadata.tables[table], columns)}) AS v ({', '.join(columns)})"
+    return f"UPDATE {table} AS t SET {assignments} FROM {source} WHERE t.{key} = v.{key}"
+
+
+@lru_cache(maxsize=256)
+def _delete(table: str, columns: tuple[str, ...], *, arrays: bool) -> str:
+    if not arrays:
+        return f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
+    source = f"unnest({_arrays(metadata.tables[table], columns)}) AS v ({', '.join(columns)})"
+    return f"DELETE FROM {table} AS t USING {source} WHERE {' AND '.join(f't.{n} = v.{n}' for n in columns)}"
+
+
+@lru_cache(maxsize=256)
+def _select(table: str, wanted: tuple[str, ...], by: tuple[str, ...], rest: str, *, arrays: bool) -> str:
+    names = ", ".join(f"t.{name}" for name in wanted)
+    if not arrays:
+        return f"SELECT {names} FROM {table} AS t WHERE {' AND '.join(f't.{name} = ?' for name in by)}{rest}"
+    source = f"unnest({_arrays(metadata.tables[table], by)}) AS v ({', '.join(by)})"
+    return f"SELECT {names} FROM {source} JOIN {table} AS t ON {' AND '.join(f't.{n} = v.{n}' for n in by)}{rest}"
+
+
+class Bulk:
+    """Statements inside the transaction of `connection`, on its driver's cursor."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.arrays = connection.dialect.name == "postgresql"
+        self._cursor = connection.connection.cursor()
+
+    def insert(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
+        if rows:
+            self._run(_insert(table.name, columns, conflict, arrays=self.arrays), rows)
+
+    def update(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """`columns[0]` is the key; the rows have the same order."""
+        if not rows:
+            return
+        text = _update(table.name, columns, arrays=self.arrays)
+        self._run(text, rows if self.arrays else [(*row[1:], row[0]) for row in rows])
+
+    def delete(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        if rows:
+            self._run(_delete(table.name, columns, arrays=self.arrays), rows)
+
+    def select(
+        self, table: Table, wanted: tuple[str, ...], by: tuple[str, ...], rows: Sequence[Row], rest: str = ""
+    ) -> Iterable[Row]:
+        """Rows of `table` where the columns `by` have one of the given values; `rest` is more of the condition."""
+        if not rows:
+            return ()
+        text = _select(table.name, wanted, by, rest, arrays=self.arrays)
+        if self.arrays:
+            return self._fetch(text, _columns(rows))
+        found: list[Row] = []
+        for row in rows:
+            found.extend(self._fetch(text, row))
+        return found
+
+    def query(self, sqlite: str, postgres: str, parameters: Row) -> Iterable[Row]:
+        return self._fetch(postgres if self.arrays else sqlite, parameters)
+
+    def close(self) -> None:
+        self._cursor.close()
+
+    def _run(self, text: str, rows: Sequence[Row]) -> None:
+        if self.arrays:
+            self._cursor.execute(text, _columns(rows))
+        else:
+            self._cursor.executemany(text, rows)
+
+    def _fetch(self, text: str, parameters: Sequence[Any]) -> list[Row]:
+        self._cursor.execute(text, parameters)
+        return self._cursor.fetchall()  # type: ignore[return-value]
+
+
+def _columns(rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,1 @@
+"""Alembic migrations, packaged so that every role can run them (`schema.migrate`)."""
