@@ -99,7 +99,7 @@ class LabelPlan:
         try:
             text = render_text(extraction.template, variables)
         except TemplateProblem as problem:
-            found.errors.append(failure_of(f"extract {extraction.source}", problem))
+            found.errors.append(failure_of(extraction.source, problem))
             found.dropped.append(DroppedLabel(key="", source=extraction.source, reason="template-error"))
             return
         pairs = parse_object(text)

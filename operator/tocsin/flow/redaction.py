@@ -23,6 +23,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from markupsafe import escape
+
 REDACTED = "[redacted]"
 """What people read in place of a masked value."""
 
@@ -177,17 +179,20 @@ def _masked_anywhere(value: Any, path: Path) -> Any:
 
 
 def _values(value: Any, path: Path) -> Iterator[Any]:
-    """The values that `_masked` would replace."""
+    """The values that `_masked` would replace; of two inside each other the outer one."""
     pending = [(value, path)]
+    masked: set[int] = set()
     while pending:
         value, path = pending.pop()
         if not path:
+            masked.add(id(value))
             yield value
             continue
         step, rest = path[0], path[1:]
         if _is(step, ANYWHERE):
-            pending.append((value, rest))
-            pending.extend((child, path) for child in _children(value))
+            if id(value) not in masked:
+                pending.extend((child, path) for child in _children(value))
+                pending.append((value, rest))
         elif isinstance(step, Key):
             if isinstance(value, dict) and step in value:
                 pending.append((value[step], rest))
@@ -229,6 +234,7 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(value)[1:-1]
     yield html.escape(value)
+    yield str(escape(value))
     for character, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("'", "\\u0027")):
         escaped = escaped.replace(character, code)
     yield escaped
