@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from aiohttp import web
 
+from tocsin.flow.groups import State
 from tocsin.problems import CONTENT_TYPE, Problem
 from tocsin.store.arrivals import Stored
 
@@ -20,6 +21,8 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
 _OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: %b\r\n%b\r\n"
+_OK = 200
+_HTTP_11 = (1, 1)
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,21 +50,28 @@ class Answer:
     def body_length(self) -> int:
         return len(self.body)
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Writes the whole response at once."""
-        connection = cast("Connection", request.protocol)
+    def write(self, request: web.BaseRequest, connection: Connection) -> bool:
+        """Writes the whole response at once; whether the connection can take another request."""
         transport = connection.transport
         if transport is None or transport.is_closing():
-            raise ConnectionResetError("the sender is gone")
+            return False
         server = connection.server
-        self.keep_alive = self.keep_alive and request.keep_alive and not server.draining
-        ending = _connection_header(request, keep_alive=self.keep_alive)
+        keep_alive = self.keep_alive and request.keep_alive and not server.draining
+        self.keep_alive = keep_alive
+        ending = b"" if keep_alive and request.version >= _HTTP_11 else _ending(keep_alive=keep_alive)
         date = server.environment.http_clock.http_date()
-        if self.status == HTTPStatus.OK and not self.headers and self.content_type is JSON:
+        if self.status == _OK and not self.headers and self.content_type is JSON:
             head = _OK_HEAD % (len(self.body), date, ending)
         else:
             head = self._head(date, ending)
         transport.write(head if request.method == "HEAD" else head + self.body)
+        return keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Aiohttp's way to have a response written, for requests that are no deliveries."""
+        connection = cast("Connection", request.protocol)
+        if not self.write(request, connection) and connection.transport is None:
+            raise ConnectionResetError("the sender is gone")
 
     async def write_eof(self) -> None:
         """Everything is written already."""
@@ -88,28 +98,41 @@ def refused(problem: Problem, *, keep_alive: bool = True) -> Answer:
 
 def stored(results: Sequence[Stored], *, as_list: bool) -> Answer:
     """What became of the alerts of one body: an object, or a list of them where the body was a list."""
-    facts = [_facts(result) for result in results]
-    return Answer(_encoder.encode(facts if as_list else facts[0]))
+    if as_list:
+        return Answer(_encoder.encode([_facts(result) for result in results]))
+    return Answer(_encoder.encode(_facts(results[0])))
 
 
-def _facts(result: Stored) -> dict[str, str | int | bool]:
-    return {
-        "alert_id": result.alert_id,
-        "alert_group_id": result.alert_group_id,
-        "number": result.number,
-        "state": result.state.value,
-        "route": result.route,
-        "created": result.created,
-        "joined": not (result.created or result.duplicate),
-        "duplicate": result.duplicate,
-        "digested": result.digested,
-    }
+class _Facts(msgspec.Struct, frozen=True):
+    """The answer's JSON for one alert."""
+
+    alert_id: str
+    alert_group_id: str
+    number: int
+    state: State
+    route: str
+    created: bool
+    joined: bool
+    duplicate: bool
+    digested: bool
 
 
-def _connection_header(request: web.BaseRequest, *, keep_alive: bool) -> bytes:
-    if not keep_alive:
-        return b"Connection: close\r\n"
-    return b"" if request.version >= (1, 1) else b"Connection: keep-alive\r\n"
+def _facts(result: Stored) -> _Facts:
+    return _Facts(
+        result.alert_id,
+        result.alert_group_id,
+        result.number,
+        result.state,
+        result.route,
+        result.created,
+        not (result.created or result.duplicate),
+        result.duplicate,
+        result.digested,
+    )
+
+
+def _ending(*, keep_alive: bool) -> bytes:
+    return b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n"
 
 
 class HttpClock:

@@ -9,15 +9,14 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from tocsin.api.integration import AuthMode
-from tocsin.flow.model import AuthFragment, SecretKey
+from tocsin.flow.model import AuthFragment, Micros, SecretKey
 from tocsin.problems import Problem
+from tocsin.receive.credentials import HeldSecret, Secrets
 
 REALM = "tocsin"
-
-Lookup = Mapping[tuple[str, str, str], Sequence[str]]
-"""(namespace, Secret, key) -> the values that count now: the current one, and the old one during a rotation."""
 
 
 def wants_body(auth: AuthFragment) -> bool:
@@ -25,28 +24,37 @@ def wants_body(auth: AuthFragment) -> bool:
     return auth.mode == AuthMode.HMAC
 
 
-def is_authentic(auth: AuthFragment, secrets: Lookup, headers: Mapping[str, str], raw: bytes) -> bool:
-    """Whether the request proves itself. `raw` is the body as sent (still compressed), read only for HMAC.
+class Proof(NamedTuple):
+    """What a request shows of its sender. `raw` is the body as sent (still compressed), read only for HMAC."""
 
-    A credential that is not there (a Secret that does not exist) fits nothing.
-    """
+    headers: Mapping[str, str]
+    raw: bytes = b""
+
+
+def is_authentic(auth: AuthFragment, secrets: Secrets, proof: Proof, now: Micros) -> bool:
+    """Whether the sender is who it should be. A credential that is not there (a missing Secret) fits nothing."""
+
+    def values(key: SecretKey | None) -> list[str]:
+        held = () if key is None else secrets.get((key.namespace, key.name, key.key), ())
+        return [one.value for one in held if one.value and _counts(one, auth, now)]
+
+    headers = proof.headers
     match auth.mode:
         case AuthMode.BASIC:
             given = _basic(headers.get("Authorization", ""))
             return given is not None and (
-                _fits(given[0], _values(secrets, auth.username))
-                & _fits(given[1], _values(secrets, auth.password))
+                _fits(given[0], values(auth.username)) & _fits(given[1], values(auth.password))
             )
         case AuthMode.BEARER:
             scheme, _, token = headers.get("Authorization", "").partition(" ")
-            return scheme.lower() == "bearer" and _fits(token.strip(), _values(secrets, auth.secret))
+            return scheme.lower() == "bearer" and _fits(token.strip(), values(auth.secret))
         case AuthMode.HMAC:
             signature = _signature(auth, headers.get(auth.hmac_header, ""))
             return signature is not None and any(
                 hmac.compare_digest(
-                    hmac.digest(secret.encode(), raw, auth.hmac_algorithm or "sha256"), signature
+                    hmac.digest(secret.encode(), proof.raw, auth.hmac_algorithm or "sha256"), signature
                 )
-                for secret in _values(secrets, auth.secret)
+                for secret in values(auth.secret)
             )
         case _:
             return False
@@ -78,10 +86,8 @@ def bearer_matches(header: str, expected: str) -> bool:
     return scheme.lower() == "bearer" and _fits(token.strip(), (expected,))
 
 
-def _values(secrets: Lookup, key: SecretKey | None) -> Sequence[str]:
-    if key is None:
-        return ()
-    return [value for value in secrets.get((key.namespace, key.name, key.key), ()) if value]
+def _counts(secret: HeldSecret, auth: AuthFragment, now: Micros) -> bool:
+    return secret.replaced_at is None or now < secret.replaced_at + auth.rotation_overlap
 
 
 def _fits(given: str, expected: Sequence[str]) -> bool:

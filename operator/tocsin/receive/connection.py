@@ -6,9 +6,11 @@ Deadlines cost nothing per request: one sweep a second looks at every connection
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -17,12 +19,15 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from tocsin.problems import Problem, malformed, unavailable
-from tocsin.receive.answers import refused
+from tocsin.receive.answers import Answer, refused
 from tocsin.receive.environment import Environment
 from tocsin.receive.settings import Settings
 
 SWEEP = 1.0
 """Seconds between two looks at all connections."""
+
+LINGER = 5.0
+"""Seconds that the rest of a refused body is waited for."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[Any]]
 RequestFactory = Callable[
@@ -38,28 +43,25 @@ class SlowBody(Exception):
 class Delivery(web.BaseRequest):
     """A request to an alert or heartbeat URL: aiohttp's request with only those fields that this path reads."""
 
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: Connection,
-        payload_writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> None:
+    def __init__(self, message: RawRequestMessage, payload: StreamReader, connection: Connection) -> None:
         self._message = message
         self._payload = payload
-        self._protocol = protocol
-        self._payload_writer = payload_writer
+        self._protocol = connection
         self._headers = message.headers
         self._method = message.method
         self._version = message.version
         self._rel_url = message.url
         self._cache = {}
         self._state = {}
-        self._task = task
 
-    def _finish(self) -> None:
-        """Nothing was spooled to disk, so nothing has to be cleaned up."""
+
+Deliver = Callable[[Delivery], Awaitable[Answer]]
+_DELIVERY = re.compile(r"(?:https?://[^/]*)?/+(?:integrations/+v1/|v1/+namespaces/)")
+
+
+def is_delivery(message: object) -> TypeGuard[RawRequestMessage]:
+    """Whether a parsed message is a request to an alert or heartbeat URL. Broken requests are none."""
+    return isinstance(message, RawRequestMessage) and _DELIVERY.match(message.path) is not None
 
 
 class Connection(RequestHandler):
@@ -82,6 +84,69 @@ class Connection(RequestHandler):
         self.opened_at = self._loop.time()
         super().connection_made(transport)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 -- aiohttp's signature
+        """Aiohttp calls this after every read; there is only something to do if reading was paused."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    async def start(self) -> None:
+        """Aiohttp's loop without its task, writer and response object per request, for deliveries only.
+
+        The first request that is none hands the connection over to aiohttp's own loop for the rest of its life.
+        """
+        server = self.server
+        keepalive = server.environment.settings.keepalive_timeout
+        while not self._force_close:
+            if not self._messages:
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            message, payload = self._messages[0]
+            if server.deliver is None or self._upgraded or not is_delivery(message):
+                return await super().start()
+            self._consume()
+            server.requests_count += 1
+            goes_on = await self._deliver(server.deliver, Delivery(message, payload, self))
+            if not payload.is_eof():
+                await _linger(payload)
+                break
+            if not goes_on or self._close:
+                break
+            self._next_keepalive_close_time = until = self._loop.time() + keepalive
+            if self._keepalive_handle is None:
+                self._keepalive_handle = self._loop.call_at(until, self._process_keepalive)
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+        return None
+
+    def _consume(self) -> None:
+        """Takes the first message off the queue and lets the parser go on."""
+        self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+
+    async def _deliver(self, deliver: Deliver, request: Delivery) -> bool:
+        """Answers one delivery; whether the connection can take another one."""
+        self._current_request = request
+        self._request_in_progress = True
+        try:
+            answer = await deliver(request)
+            return answer.write(request, self)
+        except BaseException:
+            self.force_close()
+            raise
+        finally:
+            self._current_request = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None:
+                self._handler_waiter.set_result(None)
+
     @property
     def is_idle(self) -> bool:
         """Whether no request is being handled or waits to be."""
@@ -98,7 +163,6 @@ class Connection(RequestHandler):
             self.force_close()
             return "header-timeout"
         if self.body is not None and now - self.body_since > settings.body_timeout:
-            self._lingering_time = 0.0
             self.body.set_exception(SlowBody())
             self.body = None
             return "body-timeout"
@@ -137,10 +201,25 @@ class Connection(RequestHandler):
         )
 
 
+async def _linger(payload: StreamReader) -> None:
+    """Reads and drops what is left of a refused body for a while, so that the sender gets to see the answer."""
+    with suppress(Exception):
+        async with asyncio.timeout(LINGER):
+            while not payload.is_eof():
+                await payload.readany()
+
+
 class Server(web.Server):
     """Makes the connections of one or more addresses and watches over them."""
 
-    def __init__(self, handler: Handler, request_factory: RequestFactory, environment: Environment) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        request_factory: RequestFactory,
+        deliver: Deliver | None,
+        environment: Environment,
+    ) -> None:
+        """`deliver` answers alert and heartbeat URLs, `handler` everything else."""
         settings = environment.settings
         super().__init__(
             cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler),
@@ -153,6 +232,7 @@ class Server(web.Server):
             auto_decompress=False,
         )
         self.environment = environment
+        self.deliver = deliver
         self.draining = False
 
     def __call__(self) -> Connection:

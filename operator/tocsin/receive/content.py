@@ -16,8 +16,9 @@ from tocsin.receive.jsonbody import Notes, parse_json
 from tocsin.receive.settings import Settings
 from tocsin.sources.model import BodyKind, SourceType
 
-_FORM = "application/x-www-form-urlencoded"
-_MULTIPART = "multipart/form-data"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+_CONTAINERS = (b"{", b"[")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -33,28 +34,31 @@ class ContentReader:
     """Reads decoded bodies within the limits of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._depth = settings.depth_limit
         self._fields = settings.fields_limit
 
     def read(self, request: web.BaseRequest, body: bytes, source: SourceType) -> Content:
-        """Raises ProblemError: 400 for what is malformed or empty, 415 for a form that the type does not take."""
+        """Raises ProblemError: 400 for what is malformed or empty, 415 for a form that the type does not take.
+
+        What parses as a JSON object or list is that, so the media type is only looked at for the rest.
+        """
+        first = body[:1]
+        if first in _CONTAINERS:
+            return Content(*parse_json(body))
         if not body:
             return self._query(request, source)
         media = request.headers.get("Content-Type", "")
-        if media.startswith(("application/json", "Application/JSON")) or not media:
-            return Content(*parse_json(body, self._depth))
         kind = media.partition(";")[0].strip().lower()
-        if kind == _MULTIPART:
+        if kind == MULTIPART:
             _require(source, BodyKind.MULTIPART)
             return self._unwrapped(
                 parse_multipart(
                     body, _parameter(media, "boundary"), _parameter(media, "charset"), self._fields
                 )
             )
-        if kind == _FORM and not _looks_like_json(body):
+        if kind == FORM and not _looks_like_json(body):
             _require(source, BodyKind.FORM)
             return self._unwrapped(parse_form(body.strip(), _parameter(media, "charset"), self._fields))
-        return Content(*parse_json(body, self._depth))
+        return Content(*parse_json(body))
 
     def _query(self, request: web.BaseRequest, source: SourceType) -> Content:
         if not request.query_string:
@@ -75,13 +79,13 @@ class ContentReader:
             raise ProblemError(
                 malformed("the body holds no field", action="send at least one field, or JSON")
             )
-        value, more = unwrap(fields, self._depth)
+        value, more = unwrap(fields)
         return Content(value, (*notes, *more))
 
 
 def _looks_like_json(body: bytes) -> bool:
     """`curl -d '{...}'` calls its JSON a form."""
-    return body.removeprefix(_BOM).lstrip()[:1] in (b"{", b"[")
+    return body.removeprefix(_BOM).lstrip()[:1] in _CONTAINERS
 
 
 def _require(source: SourceType, kind: BodyKind) -> None:

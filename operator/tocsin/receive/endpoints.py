@@ -15,13 +15,15 @@ from tocsin.api.integration import AuthMode
 from tocsin.flow.model import AuthFragment, Micros
 from tocsin.flow.program import IntegrationProgram
 from tocsin.problems import Problem, ProblemError, not_found, unavailable
-from tocsin.receive.auth import Lookup
+from tocsin.receive.credentials import Credentials, Secrets
 from tocsin.receive.environment import Environment
 from tocsin.receive.limiter import TokenBucket
 from tocsin.receive.live import Live
 from tocsin.receive.tallies import Tally
 
 _MICRO = 1_000_000
+_PLAIN_PARTS = 6
+"""Of `/integrations/v1/<type>/<token>/`, split at its slashes."""
 
 Suffix = tuple[str, ...]
 ALERT: Suffix = ()
@@ -39,10 +41,22 @@ class Standing(Enum):
 class Endpoint:
     """One Integration as its senders see it.
 
-    `program` is None only when it is deleted; then `secrets` are those it had, for `auth` of a URL without a token.
+    `alert` is where its plain alert URL with the token leads. `program` is None only when it is deleted; then `secrets` are those it had, for `auth` of a URL without a token.
     """
 
-    __slots__ = ("auth", "beats", "identity", "limiter", "name", "program", "secrets", "standing", "tally")
+    __slots__ = (
+        "alert",
+        "auth",
+        "beats",
+        "identity",
+        "kind",
+        "limiter",
+        "name",
+        "program",
+        "secrets",
+        "standing",
+        "tally",
+    )
 
     def __init__(
         self,
@@ -53,9 +67,11 @@ class Endpoint:
         beats: TokenBucket,
     ) -> None:
         self.auth = _NO_AUTH if program is None else program.fragment.auth
-        self.secrets: Lookup | None = None
+        self.secrets: Secrets | None = None
         self.identity = identity
         self.name = f"{identity.namespace}/{identity.name}"
+        self.kind = "" if program is None else program.fragment.type
+        self.alert = Located(self, ALERT, by_token=True)
         self.program = program
         self.tally = tally
         self.limiter = limiter
@@ -80,32 +96,38 @@ class Located:
 class Endpoints:
     """Finds endpoints in what is in force. Rebuilt lazily, one Integration at a time, when the flow or the tokens change."""
 
-    def __init__(self, live: Live, environment: Environment) -> None:
+    def __init__(self, live: Live, credentials: Credentials, environment: Environment) -> None:
         self._live = live
+        self._credentials = credentials
         self._settings = environment.settings
         self._tallies = environment.tallies
         self._seconds = environment.seconds
         self._program = live.program
-        self._tokens = live.tokens
+        self._tokens = credentials.tokens
         self._by_digest: dict[bytes, Endpoint] = {}
         self._by_identity: dict[Identity, Endpoint] = {}
         self._buckets: dict[Identity, tuple[int, int, TokenBucket]] = {}
         self._beats: dict[Identity, TokenBucket] = {}
-        self._secrets = live.secrets
+        self._secrets = credentials.secrets
         self._retired: dict[Identity, tuple[Endpoint, Micros]] = {}
 
     def locate(self, path: str, now: Micros) -> Located:
         """Raises ProblemError: 400 wrong type, 403 unknown token, 404 no such URL."""
-        if self._live.program is not self._program or self._live.tokens is not self._tokens:
+        if self._live.program is not self._program or self._credentials.tokens is not self._tokens:
             self._refresh(now)
-        parts = [part for part in path.split("/") if part]
+        parts = path.split("/")
+        if len(parts) == _PLAIN_PARTS and parts[1] == "integrations" and parts[2] == "v1" and not parts[5]:
+            endpoint = self._by_token(parts[4], now)
+            if endpoint.kind == parts[3]:
+                return endpoint.alert
+        parts = [part for part in parts if part]
         if "%" in path:
             parts = [unquote(part) for part in parts]
         match parts:
             case ["integrations", "v1", kind, token, *rest]:
                 endpoint = self._by_token(token, now)
                 _check_kind(endpoint, kind)
-                return Located(endpoint, tuple(rest), by_token=True)
+                return Located(endpoint, tuple(rest), by_token=True) if rest else endpoint.alert
             case ["v1", "namespaces", namespace, "integrations", name, *rest]:
                 return Located(self._by_name(namespace, name, now), tuple(rest), by_token=False)
         raise ProblemError(
@@ -180,8 +202,8 @@ class Endpoints:
         if self._live.program is not self._program:
             self._retire(now)
         self._program = self._live.program
-        self._tokens = self._live.tokens
-        self._secrets = self._live.secrets
+        self._tokens = self._credentials.tokens
+        self._secrets = self._credentials.secrets
         self._by_digest = {}
         self._by_identity = {}
         declared = self._program.integrations

@@ -62,12 +62,12 @@ def parse_multipart(
     return fields, text.notes
 
 
-def unwrap(fields: dict[str, str], depth_limit: int) -> tuple[Any, Notes]:
+def unwrap(fields: dict[str, str]) -> tuple[Any, Notes]:
     """Senders that put the whole JSON into one field named `payload` or `data` mean that JSON."""
     if len(fields) == 1:
         name, value = next(iter(fields.items()))
         if name in _JSON_FIELDS and value.lstrip()[:1] in ("{", "["):
-            return parse_json(value.encode(), depth_limit)
+            return parse_json(value.encode())
     return fields, ()
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_ENCODING
 
 from tocsin.flow.arrival import NotAnAlert, Payload, alerts_of, duplicate_key, expires_at
 from tocsin.flow.model import Micros
 from tocsin.flow.program import IntegrationProgram
 from tocsin.problems import Problem, ProblemError, malformed, method_not_allowed, not_found, unavailable
 from tocsin.receive import auth
-from tocsin.receive.answers import TEXT, Answer, refused, stored
+from tocsin.receive.answers import JSON, TEXT, Answer, refused, stored
 from tocsin.receive.body import Bodies
-from tocsin.receive.content import Content, ContentReader
+from tocsin.receive.content import FORM, Content, ContentReader
+from tocsin.receive.credentials import Credentials
 from tocsin.receive.endpoints import (
     ALERT,
     API_ALERTS,
@@ -32,10 +34,12 @@ from tocsin.receive.environment import Environment
 from tocsin.receive.faults import FaultLog
 from tocsin.receive.handshake import Handshakes
 from tocsin.receive.jsonbody import encode_json
-from tocsin.receive.live import AlertStore, Live
+from tocsin.receive.live import Live
 from tocsin.receive.sidetracks import Sidetracks, api_status
+from tocsin.store import Store
 from tocsin.store.arrivals import Arrival
-from tocsin.store.errors import StoreUnavailable
+from tocsin.store.deadletters import Undelivered
+from tocsin.store.errors import NotStorable, StoreError
 
 _YIELD_EVERY = 32
 """Alerts of one body that are evaluated before other requests get a turn."""
@@ -52,14 +56,15 @@ _INTERNAL = Problem(
 class Ingest:
     """Answers everything under `/integrations/v1/` and `/v1/namespaces/`. One per process."""
 
-    def __init__(self, store: AlertStore, live: Live, environment: Environment) -> None:
+    def __init__(self, store: Store, live: Live, credentials: Credentials, environment: Environment) -> None:
         self._store = store
         self._live = live
+        self._credentials = credentials
         self._settings = environment.settings
         self._tallies = environment.tallies
         self._now = environment.now
         self._seconds = environment.seconds
-        self._endpoints = Endpoints(live, environment)
+        self._endpoints = Endpoints(live, credentials, environment)
         self._bodies = Bodies(environment)
         self._content = ContentReader(environment.settings)
         self._handshakes = Handshakes()
@@ -69,31 +74,42 @@ class Ingest:
         """Set when draining has come to its end: what still comes in is refused."""
 
     async def handle(self, request: web.BaseRequest) -> Answer:
+        """Never raises, except when it is cancelled."""
         located: Located | None = None
         try:
             reason = "this receiver is shutting down" if self.closed else self._live.not_ready
             if reason:
                 raise ProblemError(unavailable("not-ready", reason))
             now = self._now()
-            located = self._endpoints.locate(_path(request), now)
-            if located.suffix in (ALERT, API_ALERTS):
+            located = await self._locate(_path(request), now)
+            suffix = located.suffix
+            if suffix is ALERT or suffix == API_ALERTS:
                 return await self._alert(request, located, now)
-            if located.suffix == HEARTBEAT:
+            if suffix == HEARTBEAT:
                 return await self._heartbeat(request, located, now)
-            if located.suffix == API_STATUS:
+            if suffix == API_STATUS:
                 return self._status(request, located)
             raise ProblemError(
                 not_found("nothing is answered at this URL", action="check what follows the token")
             )
         except ProblemError as error:
             problem = error.problem
-        except StoreUnavailable:
+        except StoreError:
             problem = _STORE_DOWN
         except Exception as error:  # noqa: BLE001 -- one bad request must not end the connection of others
             self._faults.broken(located.endpoint if located else None, error)
             problem = _INTERNAL
         self._faults.refused(located.endpoint if located else None, problem)
         return refused(problem, keep_alive=request.content.is_eof())
+
+    async def _locate(self, path: str, now: Micros) -> Located:
+        """A URL that is not known may be younger than what this process knows: it looks again, once a second at most."""
+        try:
+            return self._endpoints.locate(path, now)
+        except ProblemError:
+            if not await self._credentials.refresh_if_older(1.0):
+                raise
+            return self._endpoints.locate(path, now)
 
     async def _alert(self, request: web.BaseRequest, located: Located, now: Micros) -> Answer:
         endpoint = located.endpoint
@@ -113,19 +129,53 @@ class Ingest:
         try:
             if not located.by_token:
                 self._authenticate(request, located, raw)
-            encoding = request.headers.get("Content-Encoding")
             body = raw
-            if encoding:
+            encoding = request.headers.get(CONTENT_ENCODING)
+            if encoding is not None:
                 body = self._bodies.decoded(raw, encoding)
                 if body is not raw:
                     held += len(body)
-            if endpoint.standing is not Standing.LIVE or endpoint.program is None:
-                media_type = request.headers.get("Content-Type", "")
-                return await self._sidetracks.bury(endpoint, body, media_type, now)
-            content = self._content.read(request, body, endpoint.program.type)
-            return await self._deliver(located, content, now)
+            return await self._accept(request, located, body, now)
         finally:
             self._bodies.release(held)
+
+    async def _accept(self, request: web.BaseRequest, located: Located, body: bytes, now: Micros) -> Answer:
+        endpoint = located.endpoint
+        program = endpoint.program
+        if program is None or endpoint.standing is not Standing.LIVE:
+            return await self._sidetracks.bury(endpoint, self._undelivered(request, endpoint, body, now))
+        content = self._content.read(request, body, program.type)
+        try:
+            return await self._deliver(located, content, now)
+        except NotStorable as error:
+            letter = self._undelivered(request, endpoint, body, now)
+            number = await self._sidetracks.keep(endpoint, letter, "not-storable")
+            raise ProblemError(
+                malformed(
+                    f"the alert cannot be stored: {error}",
+                    action="see the dead letter of this number",
+                    dead_letter=number,
+                )
+            ) from error
+
+    def _undelivered(
+        self, request: web.BaseRequest, endpoint: Endpoint, body: bytes, now: Micros
+    ) -> Undelivered:
+        """What is kept of a delivery that becomes no alert; what must not be stored is masked here too."""
+        media_type = request.headers.get("Content-Type", "")
+        if not body:
+            body, media_type = request.query_string.encode(), FORM
+        program = endpoint.program
+        if program is not None and program.fragment.redact:
+            value = self._content.read(request, body, program.type).value
+            body, media_type = encode_json(program.redact(value)), JSON
+        return Undelivered(
+            integration=endpoint.identity,
+            body=body,
+            reason=endpoint.standing.value,
+            media_type=media_type,
+            received_at=now,
+        )
 
     async def _deliver(self, located: Located, content: Content, now: Micros) -> Answer:
         started = self._seconds()
@@ -177,11 +227,13 @@ class Ingest:
     ) -> Arrival:
         source = program.type
         limiter = endpoint.limiter
-        kept = program.redact(payload) if program.fragment.redact else payload
+        encoded = encode_json(payload)
+        if program.fragment.redact:
+            encoded = encode_json(program.redact(payload))
         return Arrival(
             integration=endpoint.identity,
             decision=program.evaluate(payload, now, notes=notes),
-            payload=encode_json(kept),
+            payload=encoded,
             received_at=now,
             now=now,
             manifest=self._live.program.digest,
@@ -249,7 +301,7 @@ class Ingest:
                     retry_after=wait,
                 )
             )
-        return await self._sidetracks.beat(endpoint, now)
+        return await self._sidetracks.beat(endpoint, program.fragment.heartbeat, now)
 
     async def _authenticate_heartbeat(self, request: web.BaseRequest, located: Located) -> None:
         if not auth.wants_body(located.endpoint.auth):
@@ -273,8 +325,9 @@ class Ingest:
 
     def _authenticate(self, request: web.BaseRequest, located: Located, raw: bytes) -> None:
         endpoint = located.endpoint
-        secrets = self._live.secrets if endpoint.secrets is None else endpoint.secrets
-        if not auth.is_authentic(endpoint.auth, secrets, request.headers, raw):
+        secrets = self._credentials.secrets if endpoint.secrets is None else endpoint.secrets
+        proof = auth.Proof(request.headers, raw)
+        if not auth.is_authentic(endpoint.auth, secrets, proof, self._now()):
             raise ProblemError(auth.refusal(endpoint.auth))
 
     def _refuse_many(self, count: int) -> None:

@@ -1,7 +1,7 @@
 """JSON bodies, as senders really write them.
 
-orjson parses; what it refuses or would round (integers of 19 digits and more) is parsed once more with `json`, which keeps
-big integers exact. Depth is checked without recursion. What had to be changed is said in notes, which go onto the alert's trace.
+msgspec parses, keeping integers of any size exact; what it refuses is parsed once more with `json`, which takes more and
+says line and column. Depth is checked without recursion. What had to be changed is said in notes, which go onto the alert's trace.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import orjson
 
 from tocsin.problems import Problem, ProblemError, malformed
@@ -22,7 +23,9 @@ TEXT_REPAIRED = "invalid-utf8-replaced"
 Notes = tuple[str, ...]
 
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_INTEGER = b"0" * 19
+DEPTH_LIMIT = 254
+"""Levels that a body may be nested, the deepest that orjson writes."""
+
 _DIGITS_LIMIT = 1233
 """Decimal digits of 4,096 bits, the largest integer that templates may handle."""
 _HUGE_INTEGER = b"0" * (_DIGITS_LIMIT + 1)
@@ -30,35 +33,40 @@ _BRACKETS = re.compile(r'"[^"\\]*(?:\\.?[^"\\]*)*(?:"|\Z)|[\[{]|[\]}]', re.DOTAL
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _TYPOGRAPHIC = frozenset("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019")
 _GZIP_MAGIC = b"\x1f\x8b"
+_TOO_DEEP = malformed(
+    f"the JSON is nested deeper than {DEPTH_LIMIT} levels", action="send a flatter body", limit=DEPTH_LIMIT
+)
+_decode_json = msgspec.json.Decoder().decode
 
 
-def parse_json(body: bytes, depth_limit: int) -> tuple[Any, Notes]:
-    """The value of a body and what was changed in it. Raises ProblemError (400) with line and column."""
+def parse_json(body: bytes) -> tuple[Any, Notes]:
+    """The value of a body and what was changed in it. Raises ProblemError (400) with line and column.
+
+    The value may still be nested too deeply: `encode_json` is what finds that out, at no cost for the others.
+    """
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _parse_carefully(body, depth_limit)
-    if _LONG_INTEGER in body.translate(_ZEROS):
-        return _parse_carefully(body, depth_limit)
-    if body.count(b"{") + body.count(b"[") > depth_limit and _deeper_than(value, depth_limit):
-        raise ProblemError(_too_deep(depth_limit))
+        value = _decode_json(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _parse_carefully(body)
     if b"\\u0000" in body:
         return _clean(value)
     return value, ()
 
 
 def encode_json(payload: Any) -> bytes:
-    """Compact JSON in the sender's key order, exact for integers of any size."""
+    """Compact JSON in the sender's key order, exact for integers of any size. Raises ProblemError (400): nested too deeply."""
     try:
         return orjson.dumps(payload)
     except TypeError:
+        if _is_too_deep(payload):
+            raise ProblemError(_TOO_DEEP) from None
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _parse_carefully(body: bytes, depth_limit: int) -> tuple[Any, Notes]:
+def _parse_carefully(body: bytes) -> tuple[Any, Notes]:
     text, notes = _decode(body)
-    if text.count("{") + text.count("[") > depth_limit and _text_deeper_than(text, depth_limit):
-        raise ProblemError(_too_deep(depth_limit))
+    if text.count("{") + text.count("[") > DEPTH_LIMIT and _text_is_too_deep(text):
+        raise ProblemError(_TOO_DEEP)
     found: list[str] = []
 
     def number(literal: str) -> float | None:
@@ -77,7 +85,7 @@ def _parse_carefully(body: bytes, depth_limit: int) -> tuple[Any, Notes]:
     except json.JSONDecodeError as error:
         raise ProblemError(_not_json(body, text, error)) from None
     except RecursionError:
-        raise ProblemError(_too_deep(depth_limit)) from None
+        raise ProblemError(_TOO_DEEP) from None
     if found:
         notes = (*notes, NAN_REPLACED)
     if "\\u" in text or _UNSTORABLE.search(text):
@@ -107,12 +115,12 @@ def _bounded_integer(literal: str) -> int:
     return int(literal)
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
+def _is_too_deep(value: Any) -> bool:
     level = [value] if type(value) in (dict, list) else []
     depth = 0
     while level:
         depth += 1
-        if depth > limit:
+        if depth > DEPTH_LIMIT:
             return True
         below: list[Any] = []
         for node in level:
@@ -123,13 +131,13 @@ def _deeper_than(value: Any, limit: int) -> bool:
     return False
 
 
-def _text_deeper_than(text: str, limit: int) -> bool:
+def _text_is_too_deep(text: str) -> bool:
     depth = 0
     for token in _BRACKETS.finditer(text):
         mark = text[token.start()]
         if mark in "[{":
             depth += 1
-            if depth > limit:
+            if depth > DEPTH_LIMIT:
                 return True
         elif mark in "]}":
             depth -= 1
@@ -163,12 +171,6 @@ def _clean(value: Any) -> tuple[Any, Notes]:
             elif type(item) is dict or type(item) is list:
                 stack.append(item)
     return holder[0], tuple(sorted(seen))
-
-
-def _too_deep(limit: int) -> Problem:
-    return malformed(
-        f"the JSON is nested deeper than {limit} levels", action="send a flatter body", limit=limit
-    )
 
 
 def _not_json(body: bytes, text: str, error: json.JSONDecodeError) -> Problem:

@@ -7,7 +7,6 @@ Alert URLs go straight to the receiver, before any router; health and metrics co
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from aiohttp.http import RawRequestMessage
 
 from tocsin.problems import not_found
 from tocsin.receive.answers import Answer, refused
-from tocsin.receive.connection import Connection, Delivery, Server
+from tocsin.receive.connection import Connection, Delivery, Server, is_delivery
 from tocsin.receive.environment import Environment
 from tocsin.receive.health import Health
 from tocsin.receive.ingest import Ingest
 from tocsin.receive.tls import Tls
 
-_DELIVERY = re.compile(r"(?:https?://[^/]*)?/+(?:integrations/+v1/|v1/+namespaces/)")
 _BACKLOG = 1024
 
 
@@ -80,7 +78,12 @@ class Listener:
         if self.address.app is not None:
             self._runner = web.AppRunner(self.address.app, access_log=None, handle_signals=False)
             await self._runner.setup()
-        self._server = Server(self._handle, self._make_request, self._services.environment)
+        self._server = Server(
+            self._handle,
+            self._make_request,
+            None if self._ingest is None else self._ingest.handle,
+            self._services.environment,
+        )
         self._socket = _listen(self.address)
         await self._accept()
         self._watch = asyncio.create_task(self._server.watch(), name=f"watch {self.address}")
@@ -169,8 +172,8 @@ class Listener:
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        if self._ingest is not None and _DELIVERY.match(message.path):
-            return Delivery(message, payload, protocol, writer, task)
+        if self._ingest is not None and is_delivery(message):
+            return Delivery(message, payload, protocol)
         if self._runner is not None and self._runner.server is not None and not self._is_probe(message.path):
             return self._runner.server.request_factory(message, payload, protocol, writer, task)
         return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())

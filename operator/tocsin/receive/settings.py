@@ -18,7 +18,6 @@ class Settings:
 
     body_limit: int = 16 * MIB
     bodies_limit: int = 256 * MIB
-    depth_limit: int = 200
     alerts_limit: int = 20_000
     fields_limit: int = 10_000
     waiting_limit: int = 50_000

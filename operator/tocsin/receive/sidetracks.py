@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import msgspec
+from sqlalchemy import Connection
 
 from tocsin import __version__
-from tocsin.flow.model import Micros
+from tocsin.api.common import Identity
+from tocsin.flow.model import HeartbeatFragment, Micros
 from tocsin.receive.answers import Answer
 from tocsin.receive.endpoints import Endpoint, Standing
-from tocsin.receive.live import AlertStore
-from tocsin.store import deadletters, heartbeats
+from tocsin.store import Store, clock, deadletters, heartbeats, timers
+from tocsin.store.deadletters import Undelivered
+from tocsin.store.heartbeats import Belief
 
 _WHY = {
     Standing.SUSPENDED: "the Integration is suspended (spec.suspend)",
@@ -20,41 +23,45 @@ _WHY = {
 class Sidetracks:
     """Each answer follows a durable commit, as with alerts."""
 
-    def __init__(self, store: AlertStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def bury(self, endpoint: Endpoint, body: bytes, media_type: str, now: Micros) -> Answer:
+    async def bury(self, endpoint: Endpoint, letter: Undelivered) -> Answer:
         """Keeps a delivery among the dead letters. 200, and the answer says that nobody is alerted."""
-        reason = endpoint.standing.value
-        await self._store.write(
-            lambda connection: deadletters.put(
-                connection,
-                integration=endpoint.identity,
-                reason=reason,
-                media_type=media_type,
-                body=body,
-                received_at=now,
-            )
-        )
-        endpoint.tally.dead[reason] += 1
+        number = await self.keep(endpoint, letter, letter.reason)
         return Answer(
             msgspec.json.encode(
                 {
-                    "dead_letter": True,
+                    "dead_letter": number,
                     "integration": endpoint.name,
-                    "reason": reason,
+                    "reason": letter.reason,
                     "detail": f"kept among the dead letters, nobody is alerted: {_WHY[endpoint.standing]}",
                 }
             )
         )
 
-    async def beat(self, endpoint: Endpoint, now: Micros) -> Answer:
-        """Records a sign of life."""
-        await self._store.write(lambda connection: heartbeats.seen(connection, endpoint.identity, now))
+    async def keep(self, endpoint: Endpoint, letter: Undelivered, reason: str) -> int:
+        """The number of the new dead letter."""
+        letter = msgspec.structs.replace(letter, reason=reason)
+        number = await self._store.write(lambda connection: deadletters.put(connection, letter))
+        endpoint.tally.dead[reason] += 1
+        return number
+
+    async def beat(self, endpoint: Endpoint, heartbeat: HeartbeatFragment, now: Micros) -> Answer:
+        """Records a sign of life, and when its absence will be noticed."""
+        await self._store.write(lambda connection: _beat(connection, endpoint.identity, heartbeat))
         tally = endpoint.tally
         tally.heartbeats += 1
         tally.heartbeat_at = now
         return Answer(msgspec.json.encode({"heartbeat": "recorded", "integration": endpoint.name}))
+
+
+def _beat(connection: Connection, integration: Identity, heartbeat: HeartbeatFragment) -> None:
+    """The timer is due at once where an outage has to be ended, else when the next sign is overdue."""
+    now = clock.now(connection)
+    before = heartbeats.beat(connection, integration, now)
+    due = now if before.belief is Belief.EXPIRED else Micros(now + heartbeat.interval + heartbeat.grace)
+    timers.schedule(connection, timers.HEARTBEAT, str(integration), due)
 
 
 def api_status() -> bytes:
