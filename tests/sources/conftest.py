@@ -109,7 +109,13 @@ def body_of(file: str) -> Any:
 
 @pytest.fixture(scope="session")
 def build() -> Callable[..., IntegrationProgram]:
-    return program_of
+    """`build(slug)` is one program for the whole run; with types or templates a new one each time."""
+    plain = {slug: program_of(slug) for slug in load_types()}
+
+    def built(slug: str, types: Any = None, **changes: Any) -> IntegrationProgram:
+        return program_of(slug, types, **changes) if types or changes else plain[slug]
+
+    return built
 
 
 @pytest.fixture(scope="session")
