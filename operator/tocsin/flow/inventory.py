@@ -124,11 +124,12 @@ _FIELD_OF_KIND = {
 class Draft:
     """Changes on their way to a new Inventory; each mapping is copied when it first changes."""
 
-    __slots__ = ("_base", "_changed")
+    __slots__ = ("_base", "_changed", "_keys_of_secret")
 
     def __init__(self, base: Inventory) -> None:
         self._base = base
         self._changed: dict[str, dict[object, object]] = {}
+        self._keys_of_secret: dict[tuple[str, str], set[str]] | None = None
 
     def put(self, declared: Declared) -> Self:
         """Adds or replaces an object that passed its schema."""
@@ -160,11 +161,14 @@ class Draft:
 
     def secret(self, namespace: str, name: str, digests: Mapping[str, str] | None) -> Self:
         """Sets the keyed digests of all keys of a Secret; None removes it."""
-        known: Mapping[SecretId, str] = self._current("secrets")
-        for other in [key for key in known if key[:2] == (namespace, name)]:
-            self._remove("secrets", other)
-        for key, digest in (digests or {}).items():
+        present = self._secret_keys().setdefault((namespace, name), set())
+        wanted = dict(digests or {})
+        for key in present - wanted.keys():
+            self._remove("secrets", (namespace, name, key))
+        for key, digest in wanted.items():
             self._set("secrets", (namespace, name, key), digest)
+        present.intersection_update(wanted)
+        present.update(wanted)
         return self
 
     def namespace(self, name: str, labels: Mapping[str, str] | None) -> Self:
@@ -178,6 +182,16 @@ class Draft:
         self._changed = {}
         self._base = Inventory(**values)
         return self._base
+
+    def _secret_keys(self) -> dict[tuple[str, str], set[str]]:
+        """Keys by Secret, gathered once for many Secrets."""
+        if self._keys_of_secret is None:
+            found: dict[tuple[str, str], set[str]] = {}
+            secrets: Mapping[SecretId, str] = self._current("secrets")
+            for namespace, name, key in secrets:
+                found.setdefault((namespace, name), set()).add(key)
+            self._keys_of_secret = found
+        return self._keys_of_secret
 
     def _put_or_remove(self, name: str, key: object, value: object | None) -> Self:
         if value is None:
