@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -26,7 +27,7 @@ class KeyRing:
     with it, so that a row moved to another place does not decrypt.
     """
 
-    __slots__ = ("_ciphers", "_first")
+    __slots__ = ("_ciphers", "_first", "_first_derived")
 
     def __init__(self, keys: tuple[bytes, ...]) -> None:
         """`keys`: secrets of at least 32 bytes each, the encrypting one first. Raises ValueError."""
@@ -38,6 +39,7 @@ class KeyRing:
                     f"TOCSIN_SECRET_KEY: key {at} has {len(key)} bytes, at least {_MINIMUM} are needed"
                 )
         derived = [hashlib.sha256(b"tocsin credentials\n" + key).digest() for key in keys]
+        self._first_derived = hashlib.sha256(b"tocsin digests\n" + keys[0]).digest()
         self._ciphers = {hashlib.sha256(key).digest()[:_ID]: AESGCM(key) for key in derived}
         self._first = hashlib.sha256(derived[0]).digest()[:_ID]
 
@@ -59,6 +61,10 @@ class KeyRing:
                 file.flush()
                 os.fsync(file.fileno())
         return cls.from_environment(text)
+
+    def digest(self, secret: bytes) -> str:
+        """A keyed digest that says whether two secrets are equal and nothing else; it changes with the first key."""
+        return hmac.new(self._first_derived, secret, hashlib.sha256).hexdigest()[:32]
 
     def encrypt(self, secret: bytes, context: str) -> bytes:
         nonce = secrets.token_bytes(_NONCE)

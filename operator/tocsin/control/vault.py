@@ -1,0 +1,127 @@
+"""Credentials of the flow: which Secret values it needs, and the token of each endpoint."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from tocsin.api.common import Finding, Identity
+from tocsin.api.integration import AuthMode
+from tocsin.flow.model import Flow, IntegrationFragment, Micros, SecretKey
+from tocsin.store import credentials
+from tocsin.store.credentials import GivenToken, SecretName
+from tocsin.store.keys import KeyRing
+
+MINIMUM_TOKEN_LENGTH = 20
+_TOKEN_LENGTH = 25
+_TOKEN_ALPHABET = string.ascii_letters + string.digits
+
+DELETED_GRACE = 3_600_000_000
+"""How long a deleted Integration's URL answers into the dead letters, in microseconds (DESIGN section 4)."""
+
+
+def new_token() -> str:
+    """25 random letters and digits (alert-flow R-ING-8)."""
+    return "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
+
+
+class Vault:
+    """Puts what a flow needs into the store, within the transaction that publishes it."""
+
+    def __init__(self, keys: KeyRing, values: Mapping[SecretName, bytes]) -> None:
+        self._keys = keys
+        self._values = values
+
+    def findings(self, flow: Flow) -> Mapping[Identity, Finding]:
+        """What is wrong with given tokens: too short, or another Integration's."""
+        found: dict[Identity, Finding] = {}
+        owners: dict[bytes, Identity] = {}
+        for identity, token in sorted(self._given(flow)):
+            if len(token) < MINIMUM_TOKEN_LENGTH:
+                message = f"the token has fewer than {MINIMUM_TOKEN_LENGTH} characters, so it is not used; use a longer random one"
+            elif owners.setdefault(credentials.token_sha256(token), identity) != identity:
+                message = f"the token is that of {owners[credentials.token_sha256(token)]}, so it is not used; give each Integration its own"
+            else:
+                continue
+            found[identity] = Finding(
+                field="spec.auth.tokenSecretRef", reason="InvalidToken", message=message
+            )
+        return found
+
+    def store(self, connection: Connection, flow: Flow, now: Micros) -> None:
+        """Writes changed secrets and tokens, entombs tokens of deleted Integrations, deletes what nothing refers to."""
+        self._store_secrets(connection, flow, now)
+        refused = self.findings(flow)
+        present = credentials.tokens(connection)
+        current = {token.integration: token for token in present if token.valid_until is None}
+        given = {identity: token for identity, token in self._given(flow) if identity not in refused}
+        for identity, fragment in _integrations(flow):
+            if fragment.auth.mode != AuthMode.TOKEN:
+                continue
+            token = given.get(identity) if fragment.auth.token else None
+            held = current.get(identity)
+            if token is None and held is None and fragment.auth.token is None:
+                token = new_token()
+            if (
+                token is None
+                and held is not None
+                and held.entombed_until is not None
+                and held.entombed_until > now
+            ):
+                token = credentials.reveal(connection, self._keys, identity)
+            if token is not None and not _is_held(held, token):
+                overlap = fragment.auth.rotation_overlap
+                credentials.put_token(
+                    connection,
+                    self._keys,
+                    GivenToken(integration=identity, token=token, overlap=overlap),
+                    now,
+                )
+        for token_of in {token.integration for token in present if token.entombed_until is None} - set(
+            flow.manifest
+        ):
+            credentials.entomb(connection, token_of, Micros(now + DELETED_GRACE))
+
+    def _store_secrets(self, connection: Connection, flow: Flow, now: Micros) -> None:
+        wanted = {
+            _name(key): key.digest for _, fragment in _integrations(flow) for key in _referenced(fragment)
+        }
+        stored = credentials.secret_digests(connection)
+        changed = {
+            name: (digest, self._values[name])
+            for name, digest in wanted.items()
+            if name in self._values and stored.get(name) != digest
+        }
+        credentials.put_secrets(connection, self._keys, changed, now)
+        credentials.delete_unreferenced(connection, wanted.keys())
+
+    def _given(self, flow: Flow) -> Iterable[tuple[Identity, str]]:
+        """The tokens that Integrations name by reference, where the Secret is there."""
+        for identity, fragment in _integrations(flow):
+            key = fragment.auth.token
+            if fragment.auth.mode == AuthMode.TOKEN and key is not None and _name(key) in self._values:
+                yield identity, self._values[_name(key)].decode("utf-8", "replace").strip()
+
+
+def _is_held(held: credentials.EndpointToken | None, token: str) -> bool:
+    return held is not None and held.entombed_until is None and held.sha256 == credentials.token_sha256(token)
+
+
+def _integrations(flow: Flow) -> Iterable[tuple[Identity, IntegrationFragment]]:
+    for identity, digest in flow.manifest.items():
+        fragment = flow.fragments[digest]
+        if isinstance(fragment, IntegrationFragment):
+            yield identity, fragment
+
+
+def _referenced(fragment: IntegrationFragment) -> Iterable[SecretKey]:
+    """Secrets that the receiver must hold; the token of a URL is kept apart."""
+    auth = fragment.auth
+    return (key for key in (auth.username, auth.password, auth.secret) if key is not None)
+
+
+def _name(key: SecretKey) -> SecretName:
+    return (key.namespace, key.name, key.key)
