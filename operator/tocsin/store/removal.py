@@ -55,7 +55,7 @@ def wipe(connection: Connection, number: int, *, actor: str) -> None:
                 .values(payload_id=row.id, outcome=encode_outcome(emptied))
             )
         numbers = [row.id for row in rows]
-        _drop_payloads(connection, numbers)
+        drop_payloads(connection, numbers)
         connection.execute(payload.insert(), [{"id": n, "body": pack(EMPTY)} for n in numbers])
         last = numbers[-1]
 
@@ -65,13 +65,9 @@ def delete_groups(connection: Connection, numbers: Collection[int]) -> None:
     wanted = list(numbers)
     if not wanted:
         return
-    alerts = select(alert.c.id).where(alert.c.group_id.in_(wanted))
-    while True:
-        some = connection.scalars(alerts.order_by(alert.c.id).limit(_AT_ONCE)).all()
-        if not some:
-            break
-        connection.execute(delete(alert).where(alert.c.id.in_(some)))
-        _drop_payloads(connection, some)
+    for number in wanted:
+        while delete_alerts(connection, number, limit=_AT_ONCE):
+            pass
     connection.execute(delete(duplicate).where(duplicate.c.group_id.in_(wanted)))
     connection.execute(delete(log_entry).where(log_entry.c.group_id.in_(wanted)))
     connection.execute(delete(group_label).where(group_label.c.group_id.in_(wanted)))
@@ -88,7 +84,16 @@ def delete_groups(connection: Connection, numbers: Collection[int]) -> None:
     connection.execute(delete(alert_group).where(alert_group.c.id.in_(wanted)))
 
 
-def _drop_payloads(connection: Connection, numbers: Collection[int]) -> None:
+def delete_alerts(connection: Connection, number: int, *, limit: int) -> int:
+    """Remove the oldest alerts of a group; how many."""
+    wanted = select(alert.c.id).where(alert.c.group_id == number).order_by(alert.c.id).limit(limit)
+    some = connection.scalars(wanted).all()
+    connection.execute(delete(alert).where(alert.c.id.in_(some)))
+    drop_payloads(connection, some)
+    return len(some)
+
+
+def drop_payloads(connection: Connection, numbers: Collection[int]) -> None:
     """Remove the payload rows of these alerts, handing a row that others share to the first of them."""
     shared = connection.execute(
         select(alert.c.id, alert.c.payload_id)

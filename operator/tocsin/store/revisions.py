@@ -135,6 +135,14 @@ def load_flow(connection: Connection, digest: Digest) -> Flow | None:
     return Flow(manifest=names, fragments=parts, digest=digest)
 
 
+def referenced_fragments(connection: Connection) -> set[str]:
+    """Digests that any kept manifest names."""
+    found: set[str] = set()
+    for body in connection.scalars(select(manifest_table.c.body)):
+        found.update(digest for digest in _decoder.decode(unpack(bytes(body))).values() if digest is not None)
+    return found
+
+
 def _lead(connection: Connection, epoch: int, expected: int | None) -> int:
     """Take the leaders' row; the highest revision so far."""
     dialects.insert_missing(connection, leadership, [{"id": 1, "epoch": epoch, "revision": 0}])

@@ -102,7 +102,7 @@ def _connect(engine: Engine, *, write: bool) -> None:
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
 class Sqlite:

@@ -173,6 +173,7 @@ alert_group = Table(
     Column("digested_count", BigInteger, nullable=False, server_default=text("0")),
     Column("digest_first_id", BigInteger, nullable=True),
     Column("digest_last_id", BigInteger, nullable=True),
+    Column("payloads_from", BigInteger, nullable=False, server_default=text("0")),
     Column("acknowledged_at", BigInteger, nullable=True),
     Column("acknowledged_cause", Text, nullable=True),
     Column("acknowledged_by", Text, nullable=True),
@@ -239,7 +240,8 @@ alert_group = Table(
 
 `place`: 0 as long as it is as an alert opened it, its own number once it was unresolved; among the open groups of a
 route and grouping id alerts join the one with the lowest place. `occurrence_id`: it is the maintenance group of that occurrence.
-`suppressed`: opened under a window, not escalated. `escalate_at`: escalation is owed from then on.
+`suppressed`: opened under a window, not escalated. `payloads_from`: retention has been through the alerts up to this one.
+ `escalate_at`: escalation is owed from then on.
 """
 
 label = Table(

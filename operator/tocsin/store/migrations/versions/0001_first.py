@@ -86,6 +86,7 @@ def _create_alert_group() -> None:
         sa.Column("digested_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("digest_first_id", sa.BigInteger(), nullable=True),
         sa.Column("digest_last_id", sa.BigInteger(), nullable=True),
+        sa.Column("payloads_from", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_cause", sa.Text(), nullable=True),
         sa.Column("acknowledged_by", sa.Text(), nullable=True),
