@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -18,17 +18,15 @@ from tocsin import __version__
 from tocsin.flow.model import EMPTY_FLOW, AnyFragment, Digest, Flow
 from tocsin.flow.program import Program, link
 from tocsin.sources.model import SourceType
-from tocsin.store import credentials, replicas, revisions
-from tocsin.store.credentials import EndpointToken, SecretName
+from tocsin.store import replicas, revisions
 from tocsin.store.database import Store
-from tocsin.store.errors import DecryptionFailed, StoreUnavailable
+from tocsin.store.errors import StoreUnavailable
 from tocsin.store.revisions import Revision
 
 T = TypeVar("T")
 
 RENEW_EVERY = 2.0
 LOOK_EVERY = 0.25
-CREDENTIALS_EVERY = 5.0
 STALE_AFTER = replicas.LIVE_FOR / 1_000_000
 
 NOTHING_PUBLISHED = "no flow has been published yet"
@@ -37,9 +35,10 @@ CANNOT_RENEW = "the store cannot be reached, so the flow may be old"
 
 
 class LiveFlow:
-    """What this process enforces. `program`, `tokens` and `secrets` are replaced, never changed.
+    """What this process enforces. `program` is replaced, never changed.
 
-    `on_change` is called on the event loop after each new revision. Times come from `seconds`, a monotonic clock.
+    Each of `before_change` is awaited when a new revision is about to take effect (credentials are loaded there), each of
+    `on_change` is called on the event loop once it has. Times come from `seconds`, a monotonic clock.
     """
 
     def __init__(
@@ -52,18 +51,14 @@ class LiveFlow:
     ) -> None:
         self.id = f"{role}-{secrets.token_hex(8)}"
         self.program: Program = link(EMPTY_FLOW, types=types)
-        self.tokens: Mapping[bytes, EndpointToken] = {}
-        self.secrets: Mapping[SecretName, Sequence[str]] = {}
         self.revision = 0
         self._renewed = -STALE_AFTER
+        self.before_change: list[Callable[[], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
-        self.problem = ""
-        """Why credentials could not be loaded, in words; the rest of the flow works without them."""
         self._store = store
         self._role = role
         self._types = types
         self._seconds = seconds
-        self._credentials_at = -STALE_AFTER
         self._registered = False
         self._refreshing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
@@ -100,8 +95,6 @@ class LiveFlow:
         async with self._refreshing:
             revision = await self._store.read(revisions.current)
             changed = revision is not None and revision.number != self.revision
-            if changed or self._seconds() - self._credentials_at > CREDENTIALS_EVERY:
-                await self._load_credentials()
             if changed and revision is not None:
                 await self._load(revision)
 
@@ -109,30 +102,15 @@ class LiveFlow:
         before = self.program
         flow = await self._store.read(lambda connection: _flow(connection, revision.digest, before))
         # Linking is CPU work: in a thread, so that requests get their turns meanwhile.
-        self.program = await asyncio.to_thread(link, flow, types=self._types, previous=before)
+        program = await asyncio.to_thread(link, flow, types=self._types, previous=before)
+        for prepare in self.before_change:
+            await prepare()
+        self.program = program
         self.revision = revision.number
         await self._store.write(lambda connection: replicas.acknowledge(connection, self.id, revision.number))
         self._renewed = self._seconds()
         for notify in self.on_change:
             notify()
-
-    async def _load_credentials(self) -> None:
-        tokens = await self._store.read(credentials.tokens)
-        found = {token.sha256: token for token in tokens}
-        if found != self.tokens:
-            self.tokens = found
-        try:
-            values = await self._store.read(
-                lambda connection: credentials.load_secrets(connection, self._store.keys)
-            )
-        except DecryptionFailed as error:
-            self.problem = str(error)
-        else:
-            self.problem = ""
-            texts = {name: (value.decode("utf-8", "replace"),) for name, value in values.items()}
-            if texts != self.secrets:
-                self.secrets = texts
-        self._credentials_at = self._seconds()
 
     async def _follow(self) -> None:
         while True:
