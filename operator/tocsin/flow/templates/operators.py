@@ -22,6 +22,8 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "gt": operator.gt,
     "gteq": operator.ge,
 }
+_LONG = 1_000
+"""Characters from which looking for a text among others is charged by its length."""
 _SIGNS = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 
 
@@ -163,7 +165,10 @@ def contains(meter: Meter, item: Any, container: Any) -> bool:
     if isinstance(container, list | tuple):
         meter.spend(10 * len(container))
         if type(item) in _SCALARS:
-            meter.spend((len(item) // STEP) * len(container) if type(item) is str else 0)
+            if type(item) is str and len(item) > _LONG:
+                size = len(item)
+                alike = sum(1 for other in container if type(other) is str and len(other) == size)
+                meter.spend(alike * (size // STEP))
             return item in container
         return any(item is other or equal(meter, item, other) for other in container)
     if type(container) is dict:

@@ -65,8 +65,9 @@ class Variables:
             self._names = names
         return names
 
-    def meter(self, limit: int = LIMIT) -> Meter:
-        return Meter(steps=self.budget, limit=limit, now=self.now, notes=self.notes)
+    def meter(self, limit: int = LIMIT, *, reserve: int = 0) -> Meter:
+        """A fresh budget for one rendering, less `reserve` steps."""
+        return Meter(steps=self.budget - reserve, limit=limit, now=self.now, notes=self.notes)
 
 
 def _as_dict(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
