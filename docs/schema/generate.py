@@ -3,7 +3,7 @@
 
 Editors with the YAML language server complete and check manifests that begin with
 `# yaml-language-server: $schema=<path or URL of tocsin.dev_v1alpha1.json>`. CEL rules are beyond JSON Schema:
-`tocsin check` runs those too.
+`tocsin lint` runs those too.
 """
 
 from __future__ import annotations
