@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -89,15 +89,20 @@ class Dispatcher:
         self._stopping = True
         self._woken.set()
 
-    async def run(self) -> None:
-        """Runs timers as they fall due. An unreachable store is waited for."""
+    async def run(self, each_time: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Runs timers as they fall due, `each_time` before it looks for some. An unreachable store is waited for."""
         while not self._stopping:
             self._woken.clear()
             try:
+                if each_time is not None:
+                    await each_time()
                 await self.run_due()
                 wait = await self._store.read(self._until_next)
             except StoreUnavailable as error:
                 self._log.warning("the dispatcher waits for the store", reason=str(error))
+                wait = LONGEST_WAIT
+            except Exception as error:  # noqa: BLE001 - whatever it is, timers must go on
+                self._log.error("the dispatcher stumbled and goes on", exc_info=error)
                 wait = LONGEST_WAIT
             await self._clock.wait(min(wait, LONGEST_WAIT), self._woken)
 
