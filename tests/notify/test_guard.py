@@ -115,7 +115,7 @@ def test_entries_that_mean_nothing_are_refused_by_name(entry: str) -> None:
 def test_no_socket_is_made_for_a_refused_address() -> None:
     """The reason names the address, and what it leads to where that is another one."""
     info = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", 80, 0, 0))
-    with pytest.raises(AddressRefused, match="127.0.0.1 within"):
+    with pytest.raises(AddressRefused, match=r"127\.0\.0\.1 within"):
         Guard().socket(info)
     with Guard(["127.0.0.0/8"]).socket(info) as made:
         assert made.family == socket.AF_INET6
