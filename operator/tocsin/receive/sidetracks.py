@@ -10,9 +10,8 @@ from tocsin.api.common import Identity
 from tocsin.flow.model import HeartbeatFragment, Micros
 from tocsin.receive.answers import Answer
 from tocsin.receive.endpoints import Endpoint, Standing
-from tocsin.store import Store, clock, deadletters, heartbeats, timers
+from tocsin.store import Store, clock, deadletters, pulses
 from tocsin.store.deadletters import Undelivered
-from tocsin.store.heartbeats import Belief
 
 _WHY = {
     Standing.SUSPENDED: "the Integration is suspended (spec.suspend)",
@@ -57,11 +56,7 @@ class Sidetracks:
 
 
 def _beat(connection: Connection, integration: Identity, heartbeat: HeartbeatFragment) -> None:
-    """The timer is due at once where an outage has to be ended, else when the next sign is overdue."""
-    now = clock.now(connection)
-    before = heartbeats.beat(connection, integration, now)
-    due = now if before.belief is Belief.EXPIRED else Micros(now + heartbeat.interval + heartbeat.grace)
-    timers.schedule(connection, timers.HEARTBEAT, str(integration), due)
+    pulses.record(connection, integration, heartbeat.interval + heartbeat.grace, clock.now(connection))
 
 
 def api_status() -> bytes:

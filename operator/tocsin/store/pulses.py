@@ -1,4 +1,4 @@
-"""The groups that outages of heartbeats opened."""
+"""Signals of heartbeats, and the groups that their outages opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from tocsin.api.common import Identity
 from tocsin.flow.model import Micros
-from tocsin.store import alerts, identities
+from tocsin.store import alerts, heartbeats, identities, timers
+from tocsin.store.heartbeats import Belief
 from tocsin.store.tables import alert_group
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +26,15 @@ class _Payload(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Payload)
+
+
+def record(connection: Connection, integration: Identity, span: int, at: Micros) -> None:
+    """Record a signal. The timer is due at once where an outage has to be ended, else `span` microseconds from now,
+    when the next signal is overdue.
+    """
+    before = heartbeats.beat(connection, integration, at)
+    due = at if before.belief is Belief.EXPIRED else Micros(at + span)
+    timers.schedule(connection, timers.HEARTBEAT, str(integration), due)
 
 
 def open_groups(connection: Connection, integration: Identity, key: bytes) -> tuple[int, ...]:
