@@ -91,7 +91,7 @@ def environment(delimiters: tuple[str, str]) -> Environment:
     return Environment(delimiters)
 
 
-class _Positions:
+class Positions:
     """Follows the lexer through the text, so that an error can name its column."""
 
     def __init__(self, source: str) -> None:
@@ -102,6 +102,7 @@ class _Positions:
         self.token = 0
         self.position = 0
         self.in_lexer = False
+        self.unclosed: int | None = None
         self._depth = 0
 
     def follow(self, tokens: Iterator[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:
@@ -143,16 +144,22 @@ class _Positions:
                 if character in "'\""
                 else f"unexpected character {character!r}"
             )
+        elif self.unclosed is not None:
+            position = self.unclosed
         elif self.in_lexer:
             position = self.position
             while position < len(self.text) and self.text[position] in " \t\n":
                 position += 1
         else:
             position = self.token
-        line = self.text.count("\n", 0, position) + 1
-        if error.lineno != line and not found and error.lineno:
+        line, column = self.place(position)
+        if error.lineno != line and not found and self.unclosed is None and error.lineno:
             return message, error.lineno, self._first_column(error.lineno)
-        return message, line, position - (self.text.rfind("\n", 0, position) + 1) + 1
+        return message, line, column
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Line and column of a character."""
+        return self.text.count("\n", 0, position) + 1, position - (self.text.rfind("\n", 0, position) + 1) + 1
 
     def _first_column(self, line: int) -> int:
         text = self.text.split("\n")[line - 1]
@@ -167,12 +174,25 @@ class _Positions:
 class _Parser(Parser):
     """Jinja2's parser; long chains of `or` and `and` become balanced trees, so that they are not deep."""
 
-    def __init__(self, env: Environment, source: str, positions: _Positions) -> None:
+    def __init__(self, env: Environment, source: str, positions: Positions) -> None:
         self.positions = positions
+        self._open: list[int] = []
         super().__init__(env, "")
         lexer = env.lexer
         tokens = positions.follow(iter(lexer.tokeniter(source, None)))
         self.stream = TokenStream(lexer.wrap(tokens), None, None)
+
+    def parse_statement(self) -> nodes.Node | list[nodes.Node]:
+        self._open.append(self.positions.token)
+        statement = super().parse_statement()
+        self._open.pop()
+        return statement
+
+    def fail_eof(self, end_tokens: tuple[str, ...] | None = None, lineno: int | None = None) -> NoReturn:
+        if not self._tag_stack or not self._open:
+            super().fail_eof(end_tokens, lineno)
+        self.positions.unclosed = self._open[-1]
+        self.fail(f"the {self._tag_stack[-1]} that starts here is never closed")
 
     def parse_or(self) -> nodes.Expr:
         operands = [self.parse_and()]
@@ -207,16 +227,15 @@ def parse_tree(text: TemplateText) -> nodes.Template:
             "limit", f"the template has {len(source)} characters; at most {LIMIT} are allowed"
         )
     env = environment(text.delimiters)
-    positions = _Positions(source)
+    positions = Positions(source)
     try:
         tree = _Parser(env, source, positions).parse()
     except TemplateSyntaxError as error:
         message, line, column = positions.locate(error)
         raise TemplateProblem("syntax", message, line=line, column=column) from None
-    except (ValueError, OverflowError) as error:
-        # numbers with more digits than Python reads
-        line, column = positions.text.count("\n", 0, positions.position) + 1, None
-        raise TemplateProblem("syntax", str(error), line=line, column=column) from None
+    except (ValueError, OverflowError):
+        line, column = positions.place(positions.token)
+        raise TemplateProblem("syntax", "a number has too many digits", line=line, column=column) from None
     except RecursionError:
         raise _too_deep(1) from None
     _check(tree, positions)
@@ -227,7 +246,7 @@ def _too_deep(line: int) -> TemplateProblem:
     return TemplateProblem("syntax", "the template is nested too deeply", line=line)
 
 
-def _check(tree: nodes.Template, positions: _Positions) -> None:
+def _check(tree: nodes.Template, positions: Positions) -> None:
     """Depth, names of filters and tests, size of numbers."""
     stack: list[tuple[nodes.Node, int, int, int]] = [(tree, 0, 0, 0)]
     while stack:
@@ -241,7 +260,7 @@ def _check(tree: nodes.Template, positions: _Positions) -> None:
         stack.extend((child, depth + 1, statements, loops) for child in node.iter_child_nodes())
 
 
-def _check_node(node: nodes.Node, positions: _Positions) -> None:
+def _check_node(node: nodes.Node, positions: Positions) -> None:
     if isinstance(node, nodes.Filter | nodes.Test):
         is_filter = isinstance(node, nodes.Filter)
         names: dict[str, Any] = cast("dict[str, Any]", FILTERS if is_filter else TESTS)

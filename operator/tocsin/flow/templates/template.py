@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tocsin.flow.model import TemplateText
+from tocsin.flow.templates.comparison import Condition, condition_of
 from tocsin.flow.templates.meter import LIMIT
 from tocsin.flow.templates.sandbox import Sandboxed
 from tocsin.flow.templates.shortcuts import Leave
@@ -10,7 +11,6 @@ from tocsin.flow.templates.specialise import Specialised, specialise
 from tocsin.flow.templates.syntax import parse_tree
 from tocsin.flow.templates.variables import Variables
 
-_TRUE = frozenset({"1", "true", "ok"})
 _NEVER = 1 << 62
 """A budget that nobody has: of templates that only the sandbox renders."""
 
@@ -27,11 +27,11 @@ class Template:
     rendering that needs them. The result is the same.
     """
 
-    __slots__ = ("_needs", "_sandboxed", "_specialised", "source")
+    __slots__ = ("_needs", "_sandboxed", "_specialised", "condition", "source")
 
     def __init__(self, source: TemplateText) -> None:
         self.source = source
-        parse_tree(source)
+        self.condition: Condition | None = condition_of(parse_tree(source))
         self._specialised: Specialised | None = None
         self._needs = 0
         self._sandboxed: Sandboxed | None = None
@@ -72,8 +72,3 @@ class Template:
 def parse(text: TemplateText) -> Template:
     """Raises TemplateProblem of kind `syntax` with line and column, or `limit` for more than 50,000 characters."""
     return Template(text)
-
-
-def is_true(text: str) -> bool:
-    """Whether a condition holds: trimmed, any case, `true`, `1` or `ok` (alert-flow R-TPL-15)."""
-    return text.strip().lower() in _TRUE
