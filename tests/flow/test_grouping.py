@@ -76,9 +76,7 @@ def test_a_type_without_default_and_a_type_with_one() -> None:
     assert decided("own", {"uid": "x"}, type="typed").grouping_id == "own"
 
 
-@pytest.mark.parametrize(
-    "template", ["{{ unclosed", "{{ payload.uid / 0 }}", "{{ [payload.uid] | map('string') }}"]
-)
+@pytest.mark.parametrize("template", ["{{ unclosed", "{{ payload.uid / 0 }}", "{{ cycler(1) }}"])
 def test_a_failed_template_gives_way_to_the_default_of_the_type(template: str) -> None:
     """And is recorded. Grouping goes on by the type's id, so that a mistake makes no storm of groups."""
     decision = decided(template, {"uid": 7, "state": "ok"}, type="typed")

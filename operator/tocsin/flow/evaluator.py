@@ -83,6 +83,7 @@ class Facts(NamedTuple):
     route: Route | None
 
 
+_BY_ID = Grouping.BY_ID
 _ALONE = Identified(Grouping.ALONE, "", b"")
 _FALLBACK = Identified(Grouping.FALLBACK, "", FALLBACK_KEY)
 
@@ -115,7 +116,7 @@ class Evaluator:
         if demo:
             identified = Identified(Grouping.ALONE, identified.text, _NO_KEY)
             acknowledge = resolve = False
-        elif identified.grouping is Grouping.FALLBACK:
+        elif identified.grouping is _FALLBACK.grouping:
             acknowledge = resolve = False
         mask = self.redactor.mask(payload) if self.redactor else None
         if mask is None:
@@ -146,7 +147,7 @@ class Evaluator:
             return self._identify_by_default(variables, errors)
         if not text:
             return _ALONE
-        return Identified(Grouping.BY_ID, text, hashlib.sha256(text.encode()).digest())
+        return Identified(_BY_ID, text, hashlib.sha256(text.encode()).digest())
 
     def _identify_by_default(self, variables: Variables, errors: list[TemplateError]) -> Identified:
         template = self.behaviour.grouping_default
@@ -157,7 +158,7 @@ class Evaluator:
                 errors.append(failure_of("groupingId (type default)", problem))
             else:
                 if text:
-                    return Identified(Grouping.BY_ID, text, hashlib.sha256(text.encode()).digest())
+                    return Identified(_BY_ID, text, hashlib.sha256(text.encode()).digest())
         return _FALLBACK
 
     def display(self, variables: Variables, errors: list[TemplateError]) -> Display:

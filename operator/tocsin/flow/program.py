@@ -171,7 +171,8 @@ class _Linker:
             before = integrations.pop(identity, None)
             fragment = self.flow.fragment(identity)
             after = fragment if isinstance(fragment, IntegrationFragment) else None
-            self.users.move(identity, before.fragment if before else None, after)
+            if before is None or before.fragment is not after:
+                self.users.move(identity, before.fragment if before else None, after)
             if after is not None:
                 table = None
                 if (

@@ -8,7 +8,6 @@ without an error; whatever it is unsure of it keeps. So winner and errors are th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
@@ -26,12 +25,18 @@ _FEW = 64
 _DEEPEST = 32
 
 
-@dataclass(frozen=True, slots=True)
 class Atom:
-    """The route can match only if the value at `path` is one of `values`. `path` begins with payload or labels."""
+    """The route can match only if the value at `path` is one of `values`. `path` begins with payload or labels.
 
-    path: tuple[str | int, ...]
-    values: tuple[Scalar, ...]
+    `marks` stand for the pairs of path and value where only a count of them is needed.
+    """
+
+    __slots__ = ("marks", "path", "values")
+
+    def __init__(self, path: tuple[str | int, ...], values: tuple[Scalar, ...]) -> None:
+        self.path = path
+        self.values = tuple(dict.fromkeys(values))
+        self.marks = tuple(hash((path, value)) for value in self.values)
 
 
 def label_atom(key: str, values: tuple[str, ...]) -> Atom | None:
@@ -65,6 +70,13 @@ class _Node:
         self.risky: list[int] = []
         """What lies below names that texts, numbers and lists have as methods."""
 
+    def child(self, step: str | int) -> _Node:
+        below: dict[Any, _Node] = self.children if isinstance(step, str) else self.positions
+        node = below.get(step)
+        if node is None:
+            node = below[step] = _Node()
+        return node
+
 
 @dataclass(slots=True)
 class RouteIndex:
@@ -73,7 +85,6 @@ class RouteIndex:
     unfiled: list[int] = field(default_factory=list)
     labels: dict[str, dict[Scalar, list[int]]] = field(default_factory=dict)
     payload: _Node = field(default_factory=_Node)
-    size: int = 0
 
     def candidates(self, payload: Any, labels: Mapping[str, str]) -> Iterable[int]:
         """Positions worth trying, ascending. All routes that could match or fail on this alert are among them."""
@@ -137,22 +148,31 @@ def build_index(atoms: Iterable[tuple[Atom, ...]]) -> RouteIndex:
     are told apart by what else they ask for.
     """
     listed = list(atoms)
-    usage = Counter(
-        (atom.path, value) for options in listed for atom in options for value in set(atom.values)
-    )
-    index = RouteIndex(size=len(listed))
+    usage: dict[int, int] = {}
+    for options in listed:
+        for atom in options:
+            for mark in atom.marks:
+                usage[mark] = usage.get(mark, 0) + 1
+    index = RouteIndex()
     for position, options in enumerate(listed):
         if not options:
             index.unfiled.append(position)
         else:
-            best = options[0]
-            if len(options) > 1:
-                best = min(
-                    options, key=lambda atom: sum(usage[atom.path, value] for value in set(atom.values))
-                )
-            _file(index, position, best)
+            _file(index, position, options[0] if len(options) == 1 else _rarest(options, usage))
     _note_risks(index.payload)
     return index
+
+
+def _rarest(options: tuple[Atom, ...], usage: Mapping[int, int]) -> Atom:
+    """The first of those that the fewest routes share."""
+    rarest, fewest = options[0], -1
+    for atom in options:
+        shared = 0
+        for mark in atom.marks:
+            shared += usage[mark]
+        if shared < fewest or fewest < 0:
+            rarest, fewest = atom, shared
+    return rarest
 
 
 def _file(index: RouteIndex, position: int, atom: Atom) -> None:
@@ -161,13 +181,10 @@ def _file(index: RouteIndex, position: int, atom: Atom) -> None:
     else:
         node = index.payload
         for step in atom.path[1:]:
-            if isinstance(step, str):
-                node = node.children.setdefault(step, _Node())
-            else:
-                node = node.positions.setdefault(step, _Node())
+            node = node.child(step)
         node.all.append(position)
         buckets = node.buckets
-    for value in dict.fromkeys(atom.values):
+    for value in atom.values:
         buckets.setdefault(value, []).append(position)
 
 
