@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -114,10 +115,8 @@ class Wire:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
 
 @dataclass
@@ -206,9 +205,7 @@ class Receiver:
     async def put_secret(self, name: str, key: str, value: str) -> None:
         now = self.environment.now()
         await self.store.write(
-            lambda c: credentials.put_secret(
-                c, KEYS, ("default", name, key), (value, value.encode()), now
-            )
+            lambda c: credentials.put_secret(c, KEYS, ("default", name, key), (value, value.encode()), now)
         )
         await self.credentials.refresh()
 

@@ -70,7 +70,9 @@ async def test_other_methods_are_405_with_allow(receiver, method: str) -> None:
     assert await running.alerts() == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/integrations/v1/", "/integrations/v1/webhook/", "/integrations/v2/webhook/x/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/integrations/v1/", "/integrations/v1/webhook/", "/integrations/v2/webhook/x/"]
+)
 async def test_urls_that_are_none_are_404(receiver, path: str) -> None:
     """A path that leads nowhere says where to find the right one."""
     running = await receiver(integration("a"))
@@ -103,11 +105,19 @@ async def test_the_type_in_the_url_must_be_the_integrations(receiver) -> None:
     Rules: R-ING-13
     """
     running = await receiver(integration("am", "alertmanager"), integration("ga", "grafana_alerting"))
-    for name, kind in (("am", "grafana"), ("am", "grafana_alerting"), ("ga", "alertmanager"), ("ga", "nonsense")):
+    for name, kind in (
+        ("am", "grafana"),
+        ("am", "grafana_alerting"),
+        ("ga", "alertmanager"),
+        ("ga", "nonsense"),
+    ):
         answer = await running.request("POST", f"/integrations/v1/{kind}/{token_of(name)}/", BODY)
         assert answer.status == 400
         assert repr(kind) in answer.problem["detail"]
-        assert repr(running.objects[next(i for i in running.objects if i.name == name)].spec.type) in answer.problem["detail"]
+        assert (
+            repr(running.objects[next(i for i in running.objects if i.name == name)].spec.type)
+            in answer.problem["detail"]
+        )
     assert await running.alerts() == 0
 
 
@@ -116,7 +126,9 @@ async def test_a_new_token_is_known_at_once(receiver) -> None:
     running = await receiver(integration("a"))
     await running.put_token("a", "fresh-token-1234567890", overlap=10**9)
     running.clock[0] += 2
-    assert (await running.request("POST", "/integrations/v1/webhook/fresh-token-1234567890/", BODY)).status == 200
+    assert (
+        await running.request("POST", "/integrations/v1/webhook/fresh-token-1234567890/", BODY)
+    ).status == 200
     assert (await running.post("a", BODY)).status == 200, "the old token counts during its overlap"
 
 
@@ -126,7 +138,9 @@ async def test_a_rotated_token_ends_with_its_overlap(receiver) -> None:
     await running.put_token("a", "fresh-token-1234567890", overlap=1, ago=10**9)
     await running.credentials.refresh()
     assert (await running.post("a", BODY)).status == 403
-    assert (await running.request("POST", "/integrations/v1/webhook/fresh-token-1234567890/", BODY)).status == 200
+    assert (
+        await running.request("POST", "/integrations/v1/webhook/fresh-token-1234567890/", BODY)
+    ).status == 200
 
 
 async def test_a_suspended_integration_answers_into_the_dead_letters(receiver) -> None:
@@ -161,7 +175,9 @@ async def test_a_deleted_integration_answers_for_a_grace_period_then_404(receive
     letters = await running.store.read(list_letters)
     assert str(letters.items[0].integration) == "Integration/default/a"
     await running.put_token("a", token_of("a"))
-    await running.store.write(lambda c: credentials.entomb(c, letters.items[0].integration, running.environment.now() - 1))
+    await running.store.write(
+        lambda c: credentials.entomb(c, letters.items[0].integration, running.environment.now() - 1)
+    )
     await running.credentials.refresh()
     assert (await running.request("POST", url, BODY)).problem["status"] == 404
     assert (await running.post("b", BODY)).status == 200

@@ -93,7 +93,7 @@ def _counts(secret: HeldSecret, auth: AuthFragment, now: Micros) -> bool:
 def _fits(given: str, expected: Sequence[str]) -> bool:
     fits = False
     for value in expected:
-        fits |= hmac.compare_digest(given.encode(), value.encode())
+        fits |= hmac.compare_digest(given.encode("utf-8", "surrogateescape"), value.encode())
     return fits
 
 

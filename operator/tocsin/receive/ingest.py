@@ -35,7 +35,7 @@ from tocsin.receive.faults import FaultLog
 from tocsin.receive.handshake import Handshakes
 from tocsin.receive.jsonbody import encode_json
 from tocsin.receive.live import Live
-from tocsin.receive.sidetracks import Sidetracks, api_status
+from tocsin.receive.sidetracks import Sidetracks, api_status, ignored_heartbeat
 from tocsin.store import Store
 from tocsin.store.arrivals import Arrival
 from tocsin.store.deadletters import Undelivered
@@ -164,7 +164,8 @@ class Ingest:
         """What is kept of a delivery that becomes no alert; what must not be stored is masked here too."""
         media_type = request.headers.get("Content-Type", "")
         if not body:
-            body, media_type = request.query_string.encode(), FORM
+            query = request.raw_path.partition("?")[2]
+            body, media_type = query.encode("utf-8", "surrogateescape"), FORM
         program = endpoint.program
         if program is not None and program.fragment.redact:
             value = self._content.read(request, body, program.type).value
@@ -289,6 +290,8 @@ class Ingest:
             raise ProblemError(_NO_HEARTBEAT.with_facts(integration=endpoint.name))
         if not located.by_token:
             await self._authenticate_heartbeat(request, located)
+        if endpoint.standing is not Standing.LIVE:
+            return ignored_heartbeat(endpoint)
         if not endpoint.beats.take(self._seconds()):
             wait = int(endpoint.beats.seconds_until_free()) + 1
             raise ProblemError(

@@ -55,6 +55,15 @@ class Sidetracks:
         return Answer(msgspec.json.encode({"heartbeat": "recorded", "integration": endpoint.name}))
 
 
+def ignored_heartbeat(endpoint: Endpoint) -> Answer:
+    """Suspended is as if absent: nothing is expected, so nothing is recorded."""
+    return Answer(
+        msgspec.json.encode(
+            {"heartbeat": "ignored", "integration": endpoint.name, "reason": endpoint.standing.value}
+        )
+    )
+
+
 def _beat(connection: Connection, integration: Identity, heartbeat: HeartbeatFragment) -> None:
     pulses.record(connection, integration, heartbeat.interval + heartbeat.grace, clock.now(connection))
 
