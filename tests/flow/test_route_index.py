@@ -160,7 +160,7 @@ def tried(linked, payload, labels=None) -> int:
 )
 def test_few_of_many_routes_are_tried(template: str) -> None:
     """Whatever is compared, and although all ask for the same severity."""
-    linked = program(*(route(f"r{number}", template % number) for number in range(100)))
+    linked = program(*(route(f"r{number}", template.replace("%d", str(number))) for number in range(100)))
     payload = {"severity": "critical", "team": "t42", "alerts": [{"labels": {"team": "t42"}}], "k42": "x"}
     assert tried(linked, payload, {"team": "t42"}) == 1
     assert linked.evaluator.routes.choose(trial_of(payload, {"team": "t42"})).name == "ns/r42"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace as replace_struct
 
@@ -20,7 +20,7 @@ from tocsin.flow.model import DEFAULT_ROUTE, Micros, Target
 from tocsin.flow.outcome import bounded, shortened
 from tocsin.flow.redaction import Mask, Redactor
 from tocsin.flow.rendering import Prepared, failure_of, render_text
-from tocsin.flow.routing import MOST_ERRORS, Route, RouteTable, Trial, holds
+from tocsin.flow.routing import MOST_ERRORS, RouteTable, Trial, holds
 from tocsin.flow.templates import TemplateProblem, Variables
 from tocsin.flow.windows import Window, windows_in_force
 
@@ -59,33 +59,12 @@ class Behaviour:
     fallback_title: str
 
 
-class Identified(NamedTuple):
-    grouping: Grouping
-    text: str
-    key: bytes
-
-
-class Display(NamedTuple):
-    """What people read; rendered from the redacted payload."""
-
-    title: str
-    source_link: str
-    notes: tuple[str, ...]
-
-
-class Facts(NamedTuple):
-    """What evaluation found, before masking and cutting."""
-
-    identified: Identified
-    acknowledge: bool
-    resolve: bool
-    display: Display
-    route: Route | None
-
+Identified = tuple[Grouping, str, bytes]
+"""How the alert is grouped, the grouping id as text, and the key. Plain tuples: the hot path makes one per alert."""
 
 _BY_ID = Grouping.BY_ID
-_ALONE = Identified(Grouping.ALONE, "", b"")
-_FALLBACK = Identified(Grouping.FALLBACK, "", FALLBACK_KEY)
+_ALONE: Identified = (Grouping.ALONE, "", b"")
+_FALLBACK: Identified = (Grouping.FALLBACK, "", FALLBACK_KEY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,26 +89,57 @@ class Evaluator:
         variables.labels = found.labels
         errors = found.errors
         behaviour = self.behaviour
-        identified = self.identify(variables, errors)
+        grouping, text, key = self.identify(variables, errors)
         acknowledge = signal("acknowledge", behaviour.acknowledge, variables, errors)
         resolve = signal("resolve", behaviour.resolve, variables, errors)
         if demo:
-            identified = Identified(Grouping.ALONE, identified.text, _NO_KEY)
+            grouping, key = Grouping.ALONE, _NO_KEY
             acknowledge = resolve = False
-        elif identified.grouping is _FALLBACK.grouping:
+        elif key is FALLBACK_KEY:
             acknowledge = resolve = False
         mask = self.redactor.mask(payload) if self.redactor else None
-        if mask is None:
-            display = self.display(variables, errors)
-            variables.extra = _NO_EXTRA
-        else:
-            shown = self.shown(variables, mask)
-            display = self.display(shown, errors)
-        noticed = [*notes, *variables.notes, *display.notes]
+        shown = variables if mask is None else self.shown(variables, mask)
+        title, link, not_a_link = self.display(shown, errors)
+        noticed = [*notes, *variables.notes]
+        if not_a_link:
+            noticed.append(NOT_A_LINK)
+        variables.extra = _NO_EXTRA
         variables.notes = []
         route = self.routes.choose(Trial(variables, errors))
-        facts = Facts(identified, acknowledge, resolve and self.source_resolve, display, route)
-        return self._decision(facts, found, noticed, mask, now)
+        kept = self.labels.kept(found)
+        windows = windows_in_force(self.windows, now, found.labels) if self.windows else ()
+        if mask is not None:
+            errors, noticed = _hide(found, noticed, mask)
+            kept = tuple((name, found.labels[name]) for name, _ in kept if name in found.labels)
+            text = mask.text(text)
+        outcome = Outcome(
+            route=DEFAULT_ROUTE if route is None else route.name,
+            title=title,
+            grouping=grouping,
+            grouping_id=text,
+            acknowledge=acknowledge,
+            resolve=resolve and self.source_resolve,
+            source_link=link,
+            errors=_limited_errors(errors, noticed) if errors else (),
+            dropped=_limited_drops(found.dropped, noticed) if found.dropped else (),
+            windows=tuple([window.window for window in windows]) if windows else (),
+            notes=tuple(dict.fromkeys(noticed))[:MOST_NOTES] if noticed else (),
+        )
+        return Decision(
+            route=outcome.route,
+            target=self.default_target if route is None else route.target,
+            title=title,
+            grouping=grouping,
+            grouping_id=text,
+            grouping_key=key,
+            acknowledge=acknowledge,
+            resolve=outcome.resolve,
+            source_link=link,
+            labels=found.labels,
+            kept_labels=kept,
+            windows=windows,
+            outcome=bounded(outcome),
+        )
 
     def identify(self, variables: Variables, errors: list[TemplateError]) -> Identified:
         """The grouping id of an alert, used as it is: not trimmed, case-sensitive (alert-flow R-GRP-1).
@@ -147,7 +157,7 @@ class Evaluator:
             return self._identify_by_default(variables, errors)
         if not text:
             return _ALONE
-        return Identified(_BY_ID, text, hashlib.sha256(text.encode()).digest())
+        return _BY_ID, text, hashlib.sha256(text.encode()).digest()
 
     def _identify_by_default(self, variables: Variables, errors: list[TemplateError]) -> Identified:
         template = self.behaviour.grouping_default
@@ -158,14 +168,17 @@ class Evaluator:
                 errors.append(failure_of("groupingId (type default)", problem))
             else:
                 if text:
-                    return Identified(_BY_ID, text, hashlib.sha256(text.encode()).digest())
+                    return _BY_ID, text, hashlib.sha256(text.encode()).digest()
         return _FALLBACK
 
-    def display(self, variables: Variables, errors: list[TemplateError]) -> Display:
-        """Source link, then title, which may use it (alert-flow R-TPL-17). Leaves both names in `variables.extra`."""
+    def display(self, variables: Variables, errors: list[TemplateError]) -> tuple[str, str, bool]:
+        """Title, source link, and whether a link was left out as it is none.
+
+        The link is rendered first, so that the title may use it (alert-flow R-TPL-17).
+        """
         behaviour = self.behaviour
         link = ""
-        notes: tuple[str, ...] = ()
+        refused = False
         if behaviour.source_link is not None:
             variables.extra = {"integration_name": self.name}
             try:
@@ -174,10 +187,9 @@ class Evaluator:
                 errors.append(failure_of("sourceLink", problem))
             else:
                 link = web_link(text)
-                if not link and text.strip() not in NOTHING:
-                    notes = (NOT_A_LINK,)
+                refused = not link and text.strip() not in NOTHING
         variables.extra = {"integration_name": self.name, "source_link": link}
-        return Display(self._title(variables, errors), link, notes)
+        return self._title(variables, errors), link, refused
 
     def _title(self, variables: Variables, errors: list[TemplateError]) -> str:
         for slot, template in self.behaviour.titles:
@@ -197,52 +209,6 @@ class Evaluator:
             labels=mask.labels(variables.labels),
             now=variables.now,
             notes=variables.notes,
-        )
-
-    def _decision(
-        self, facts: Facts, found: Found, noticed: list[str], mask: Mask | None, now: Micros
-    ) -> Decision:
-        labels = found.labels
-        kept = self.labels.kept(found)
-        windows = windows_in_force(self.windows, now, labels) if self.windows else ()
-        text = facts.identified.text
-        errors = found.errors
-        if mask is not None:
-            labels = mask.labels(labels)
-            kept = tuple((key, labels[key]) for key, _ in kept if key in labels)
-            text = mask.text(text)
-            errors = [masked_error(error, mask) for error in errors]
-            found.dropped = masked_drops(found, mask)
-            noticed = [mask.text(note) for note in noticed]
-        route = facts.route
-        name = DEFAULT_ROUTE if route is None else route.name
-        outcome = Outcome(
-            route=name,
-            title=facts.display.title,
-            grouping=facts.identified.grouping,
-            grouping_id=text,
-            acknowledge=facts.acknowledge,
-            resolve=facts.resolve,
-            source_link=facts.display.source_link,
-            errors=_limited_errors(errors, noticed) if errors else (),
-            dropped=_limited_drops(found.dropped, noticed) if found.dropped else (),
-            windows=tuple([window.window for window in windows]) if windows else (),
-            notes=tuple(dict.fromkeys(noticed))[:MOST_NOTES] if noticed else (),
-        )
-        return Decision(
-            route=name,
-            target=self.default_target if route is None else route.target,
-            title=facts.display.title,
-            grouping=facts.identified.grouping,
-            grouping_id=text,
-            grouping_key=facts.identified.key,
-            acknowledge=facts.acknowledge,
-            resolve=facts.resolve,
-            source_link=facts.display.source_link,
-            labels=labels,
-            kept_labels=kept,
-            windows=windows,
-            outcome=bounded(outcome),
         )
 
 
@@ -276,18 +242,22 @@ def masked_error(error: TemplateError, mask: Mask) -> TemplateError:
     return replace_struct(error, message=mask.message(error.message))
 
 
-def masked_drops(found: Found, mask: Mask) -> list[DroppedLabel]:
-    """The dropped labels, and those whose key holds a redacted value."""
-    drops = [
+def _hide(found: Found, noticed: list[str], mask: Mask) -> tuple[list[TemplateError], list[str]]:
+    """Masks what was found, in place, and gives the masked errors and notes.
+
+    A label whose key holds a redacted value is dropped.
+    """
+    found.dropped = [
         DroppedLabel(key=mask.message(label.key), source=label.source, reason=label.reason)
         for label in found.dropped
     ]
-    drops.extend(
+    found.dropped.extend(
         DroppedLabel(key=mask.text(key), source="", reason="redacted")
         for key in found.labels
         if mask.hides(key)
     )
-    return drops
+    found.labels = mask.labels(found.labels)
+    return [masked_error(error, mask) for error in found.errors], [mask.text(note) for note in noticed]
 
 
 def _limited_errors(errors: list[TemplateError], noticed: list[str]) -> tuple[TemplateError, ...]:

@@ -76,9 +76,11 @@ def render_text(template: Prepared, variables: Variables) -> str:
     after every restart. Raises TemplateProblem.
     """
     text = template.render(variables)
+    if text.isalnum():
+        return text
     if " at 0x" in text:
         _refuse_address(text, variables.payload)
-    return clean(text)
+    return text if text.isascii() and "\0" not in text else clean(text)
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,7 @@ without an error; whatever it is unsure of it keeps. So winner and errors are th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import chain
@@ -17,7 +17,7 @@ from typing import Any
 from tocsin.flow.templates import Condition
 
 Scalar = str | int | float | bool | None
-Positions = tuple[int, ...]
+Positions = Sequence[int]
 """Positions of routes in order of precedence, ascending."""
 
 _ATTRIBUTES = frozenset(chain.from_iterable(map(dir, (str, int, float, bool, type(None), list))))
@@ -56,18 +56,27 @@ def condition_atoms(condition: Condition | None) -> tuple[Atom, ...]:
     )
 
 
-class _Node:
-    """One step of a payload path: routes filed under this value, and further steps."""
+class _Shelf:
+    """Routes by the value that they ask for at one place. `all` holds each of them once."""
 
-    __slots__ = ("all", "buckets", "children", "positions", "risky")
+    __slots__ = ("all", "buckets")
 
     def __init__(self) -> None:
+        self.buckets: dict[Scalar, Positions] = {}
+        self.all: list[int] = []
+
+
+class _Node(_Shelf):
+    """One step of a payload path: routes filed under this value, and further steps."""
+
+    __slots__ = ("children", "positions", "risky")
+
+    def __init__(self) -> None:
+        super().__init__()
         self.children: dict[str, _Node] = {}
-        self.buckets: dict[Scalar, list[int]] = {}
         self.positions: dict[int, _Node] = {}
         """Children by list index."""
-        self.all: list[int] = []
-        self.risky: list[int] = []
+        self.risky: Positions = ()
         """What lies below names that texts, numbers and lists have as methods."""
 
     def child(self, step: str | int) -> _Node:
@@ -83,12 +92,12 @@ class RouteIndex:
     """Built once per integration; `candidates` is called per alert."""
 
     unfiled: list[int] = field(default_factory=list)
-    labels: dict[str, dict[Scalar, list[int]]] = field(default_factory=dict)
+    labels: dict[str, dict[Scalar, Positions]] = field(default_factory=dict)
     payload: _Node = field(default_factory=_Node)
 
     def candidates(self, payload: Any, labels: Mapping[str, str]) -> Iterable[int]:
         """Positions worth trying, ascending. All routes that could match or fail on this alert are among them."""
-        found: list[list[int]] = [self.unfiled] if self.unfiled else []
+        found: list[Positions] = [self.unfiled] if self.unfiled else []
         if self.labels:
             self._by_labels(labels, found)
         if self.payload.children:
@@ -101,7 +110,7 @@ class RouteIndex:
             return sorted(chain.from_iterable(found))
         return merge(*found)
 
-    def _by_labels(self, labels: Mapping[str, str], found: list[list[int]]) -> None:
+    def _by_labels(self, labels: Mapping[str, str], found: list[Positions]) -> None:
         filed = self.labels
         for key in filed if len(filed) <= len(labels) else labels:
             value = labels.get(key)
@@ -111,7 +120,7 @@ class RouteIndex:
                     found.append(hit)
 
 
-def _walk(node: _Node, value: Any, found: list[list[int]]) -> None:
+def _walk(node: _Node, value: Any, found: list[Positions]) -> None:
     """Collect what is filed under the values that this payload has."""
     if node.buckets:
         try:
@@ -131,7 +140,7 @@ def _walk(node: _Node, value: Any, found: list[list[int]]) -> None:
         _walk_below(node, value, found)
 
 
-def _walk_below(node: _Node, value: Any, found: list[list[int]]) -> None:
+def _walk_below(node: _Node, value: Any, found: list[Positions]) -> None:
     """Further steps from a value that is no object."""
     if node.positions and isinstance(value, list | str):
         for place, child in node.positions.items():
@@ -154,11 +163,25 @@ def build_index(atoms: Iterable[tuple[Atom, ...]]) -> RouteIndex:
             for mark in atom.marks:
                 usage[mark] = usage.get(mark, 0) + 1
     index = RouteIndex()
+    shelves: dict[tuple[str | int, ...], _Shelf] = {}
     for position, options in enumerate(listed):
         if not options:
             index.unfiled.append(position)
-        else:
-            _file(index, position, options[0] if len(options) == 1 else _rarest(options, usage))
+            continue
+        atom = options[0] if len(options) == 1 else _rarest(options, usage)
+        shelf = shelves.get(atom.path)
+        if shelf is None:
+            shelf = shelves[atom.path] = _shelf(index, atom.path)
+        shelf.all.append(position)
+        buckets = shelf.buckets
+        for value in atom.values:
+            held = buckets.get(value)
+            if held is None:
+                buckets[value] = (position,)
+            elif isinstance(held, list):
+                held.append(position)
+            else:
+                buckets[value] = [*held, position]
     _note_risks(index.payload)
     return index
 
@@ -175,17 +198,16 @@ def _rarest(options: tuple[Atom, ...], usage: Mapping[int, int]) -> Atom:
     return rarest
 
 
-def _file(index: RouteIndex, position: int, atom: Atom) -> None:
-    if atom.path[0] == "labels" and len(atom.path) == 2:
-        buckets: dict[Scalar, list[int]] = index.labels.setdefault(str(atom.path[1]), {})
-    else:
-        node = index.payload
-        for step in atom.path[1:]:
-            node = node.child(step)
-        node.all.append(position)
-        buckets = node.buckets
-    for value in atom.values:
-        buckets.setdefault(value, []).append(position)
+def _shelf(index: RouteIndex, path: tuple[str | int, ...]) -> _Shelf:
+    """Where routes are filed that compare the value at `path`; made when the first one is."""
+    if path[0] == "labels" and len(path) == 2:
+        shelf = _Shelf()
+        index.labels[str(path[1])] = shelf.buckets
+        return shelf
+    node = index.payload
+    for step in path[1:]:
+        node = node.child(step)
+    return node
 
 
 def _note_risks(root: _Node) -> None:
