@@ -64,10 +64,7 @@ async def test_malformed_json_is_400_with_line_and_column(
     "body", [b"null", b"true", b"42", b'"words"', b'"[1"', b"[1]", b"[[]]", b"[null]", b"[]"]
 )
 async def test_what_no_template_can_work_on_is_400(receiver, body: bytes) -> None:
-    """null, scalars, and lists of anything but objects are refused in words.
-
-    Rules: R-ING-17
-    """
+    """null, scalars, and lists of anything but objects are refused in words."""
     running = await receiver(integration("a"), integration("b", "alertmanager"))
     for name in ("a", "b"):
         assert (await running.post(name, body)).problem["status"] == 400

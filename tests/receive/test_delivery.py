@@ -12,10 +12,7 @@ from tocsin.store.errors import StoreUnavailable
 
 
 async def test_a_list_is_one_alert_per_element(receiver) -> None:
-    """The answer is a list in the same order, also for one element.
-
-    Rules: R-ING-2
-    """
+    """The answer is a list in the same order, also for one element."""
     running = await receiver(integration("a"))
     answer = await running.post("a", [{"alert_uid": "1"}, {"alert_uid": "2"}, {"alert_uid": "1"}])
     assert answer.status == 200

@@ -12,10 +12,7 @@ BODY = b'{"alert_uid": "u", "title": "t"}'
 
 
 async def test_the_alert_url_takes_posts(receiver) -> None:
-    """POST to `/integrations/v1/<type>/<token>/` stores an alert and says what became of it.
-
-    Rules: R-ING-8
-    """
+    """POST to `/integrations/v1/<type>/<token>/` stores an alert and says what became of it."""
     running = await receiver(integration("a"))
     answer = await running.post("a", BODY)
     assert answer.status == 200
@@ -87,10 +84,7 @@ async def test_what_follows_the_token_must_be_known(receiver) -> None:
 
 
 async def test_an_unknown_token_is_403(receiver) -> None:
-    """The reason says that no Integration has this token, without repeating it.
-
-    Rules: R-ING-9
-    """
+    """The reason says that no Integration has this token, without repeating it."""
     running = await receiver(integration("a"))
     answer = await running.request("POST", "/integrations/v1/webhook/secret-but-wrong-token-12345/", BODY)
     assert answer.status == 403
@@ -118,6 +112,16 @@ async def test_the_type_in_the_url_must_be_the_integrations(receiver) -> None:
             repr(running.objects[next(i for i in running.objects if i.name == name)].spec.type)
             in answer.problem["detail"]
         )
+    assert await running.alerts() == 0
+
+
+@pytest.mark.parametrize("kind", ["manual", "maintenance", "direct_paging", "inbound_email"])
+async def test_types_without_an_alert_url_take_nothing(receiver, kind: str) -> None:
+    """404, whichever type the URL names."""
+    running = await receiver(integration("a", kind))
+    for named in (kind, "webhook"):
+        path = f"/integrations/v1/{named}/{token_of('a')}/"
+        assert (await running.request("POST", path, BODY)).problem["status"] == 404
     assert await running.alerts() == 0
 
 

@@ -70,7 +70,7 @@ class Endpoint:
         self.secrets: Secrets | None = None
         self.identity = identity
         self.name = f"{identity.namespace}/{identity.name}"
-        self.kind = "" if program is None else program.fragment.type
+        self.kind = program.type.slug if program is not None and program.type.url else ""
         self.alert = Located(self, ALERT, by_token=True)
         self.program = program
         self.tally = tally
@@ -156,7 +156,10 @@ class Endpoints:
         identity = Identity("Integration", namespace, name)
         program = self._program.integrations.get(identity)
         if program is not None and program.fragment.auth.mode != AuthMode.TOKEN:
-            return self._endpoint(identity)
+            endpoint = self._endpoint(identity)
+            if not program.type.url:
+                raise ProblemError(_no_url(endpoint))
+            return endpoint
         retired = self._retired.get(identity)
         if program is None and retired is not None:
             endpoint, until = retired
@@ -229,18 +232,29 @@ class Endpoints:
 
 def _check_kind(endpoint: Endpoint, kind: str) -> None:
     program = endpoint.program
-    if program is not None and kind != program.fragment.type:
+    if program is None:
+        return
+    if not program.type.url:
+        raise ProblemError(_no_url(endpoint))
+    if kind != endpoint.kind:
         raise ProblemError(
             Problem(
                 status=400,
                 kind="wrong-type",
                 detail=f"this URL is for type {kind[:63]!r}, but the token belongs to Integration {endpoint.name} "
-                f"of type {program.fragment.type!r}",
+                f"of type {endpoint.kind!r}",
                 field="path",
                 action="use the URL that `tocsin endpoints` shows for the Integration",
                 facts=(("integration", endpoint.name),),
             )
         )
+
+
+def _no_url(endpoint: Endpoint) -> Problem:
+    return not_found(
+        f"Integration {endpoint.name} is of a type that takes no alerts by URL",
+        action="use an Integration of another type, such as webhook",
+    )
 
 
 _UNKNOWN_TOKEN = Problem(

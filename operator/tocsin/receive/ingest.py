@@ -62,6 +62,7 @@ class Ingest:
         self._credentials = credentials
         self._settings = environment.settings
         self._tallies = environment.tallies
+        self._tallies.live = live
         self._now = environment.now
         self._seconds = environment.seconds
         self._endpoints = Endpoints(live, credentials, environment)

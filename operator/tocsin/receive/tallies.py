@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from tocsin.api.common import Identity
 from tocsin.flow.decision import Decision
 from tocsin.flow.model import Micros
+from tocsin.receive.live import Live
 from tocsin.store.arrivals import Stored
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -83,7 +84,7 @@ class Histogram:
 
 
 class Tallies(Collector):
-    """All counts of one receiver. `unknown` counts what belongs to no Integration (label value "")."""
+    """All counts of one receiver; `live` is what it enforces. `unknown` counts what belongs to no Integration (label value "")."""
 
     def __init__(self) -> None:
         self.unknown = Tally("")
@@ -93,9 +94,7 @@ class Tallies(Collector):
         self.connections = 0
         self.connections_closed: Counter[str] = Counter()
         self.tls_reloads: Counter[str] = Counter()
-        self.ready = False
-        self.digest = ""
-        self.loaded_at = Micros(0)
+        self.live: Live | None = None
         self._by_identity: dict[Identity, Tally] = {}
 
     def of(self, identity: Identity) -> Tally:
@@ -201,24 +200,21 @@ class Tallies(Collector):
         )
         duration.add_metric((), self.duration.buckets(), self.duration.total)
         yield duration
+        live = self.live
+        ready = live is not None and not live.not_ready
         gauges = (
             ("tocsin_alerts_waiting", "Alerts that wait for their commit.", float(self.waiting)),
             ("tocsin_bodies_in_flight_bytes", "Bytes of request bodies held now.", float(self.bodies_bytes)),
             ("tocsin_connections", "Open connections.", float(self.connections)),
-            ("tocsin_receiver_ready", "1 while this process takes alerts.", float(self.ready)),
-            (
-                "tocsin_config_last_load_timestamp_seconds",
-                "When the flow in force was loaded.",
-                self.loaded_at / _MICRO,
-            ),
+            ("tocsin_receiver_ready", "1 while this process takes alerts.", float(ready)),
         )
         for metric, text, value in gauges:
             yield GaugeMetricFamily(metric, text, value=value)
         config = GaugeMetricFamily(
             "tocsin_config_hash", "Digest of the flow in force; equal on all replicas.", labels=("digest",)
         )
-        if self.digest:
-            config.add_metric((self.digest[:16],), 1)
+        if live is not None:
+            config.add_metric((live.program.digest[:16],), 1)
         yield config
         for metric, text, counts, label in (
             ("tocsin_connections_closed", "Connections ended by a limit.", self.connections_closed, "reason"),
