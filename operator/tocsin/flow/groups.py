@@ -516,6 +516,10 @@ def follow(child: GroupState, action: Action) -> Transition | None:
     """
     if action.verb in (Verb.UNATTACH, Verb.MAINTENANCE_RELEASE):
         return _unattach(child, action)
+    if (
+        action.verb is Verb.SILENCE_ENDED
+    ):  # a child's silence may have no end of its own: it ends with the root's
+        action = replace(action, verb=Verb.UNSILENCE)
     try:
         done = transition(replace(child, parent=None), action)
     except Refused:
