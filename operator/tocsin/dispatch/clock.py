@@ -13,6 +13,7 @@ from tocsin.store import clock
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 
 class Clock(Protocol):

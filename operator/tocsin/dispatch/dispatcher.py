@@ -114,8 +114,8 @@ class Dispatcher:
             for timer in claimed:
                 await self._perform(timer)
             done += len(claimed)
-            if len(claimed) < BATCH:
-                return done
+            if not claimed:
+                break
         return done
 
     async def next_due(self) -> Micros | None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from tocsin.api.common import Identity
 from tocsin.dispatch import announcements
 from tocsin.dispatch.announcements import Memory
-from tocsin.dispatch.clock import HOUR
+from tocsin.dispatch.clock import DAY
 from tocsin.dispatch.dispatcher import Job
 from tocsin.dispatch.live import Live, catching_up
 from tocsin.flow.decision import WindowInForce
@@ -198,8 +198,8 @@ def _facts(row: OccurrenceRow) -> dict[str, str]:
 
 
 def _next_boundary(found: Iterable[Window], now: Micros) -> Micros:
-    """When anything about any window changes next; an hour at most, so that a mistake here cannot last."""
-    boundary = Micros(now + HOUR)
+    """When anything about any window changes next; a day at most, so that a mistake here cannot last."""
+    boundary = Micros(now + DAY)
     for window in found:
         if window.schedule is None:
             continue
