@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from compiler_cases import NOW
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tocsin.api.alertroute import AlertRoute, AlertRouteSpec, RouteMatch
 from tocsin.api.alerttemplate import AlertTemplate, AlertTemplateSpec
@@ -34,6 +35,8 @@ NAMESPACES = ("a", "b")
 NAMES = ("x", "y")
 HOUR = 3_600_000_000
 
+mostly_false = st.integers(0, 4).map(lambda number: number == 0)
+mostly_false = st.integers(0, 4).map(lambda number: number == 0)
 namespaces, names = st.sampled_from(NAMESPACES), st.sampled_from(NAMES)
 refs = st.builds(ObjectRef, name=names, namespace=st.sampled_from([None, *NAMESPACES]))
 selectors = st.sampled_from([None, Selector(), Selector(match_labels={"tier": "1"})])
@@ -71,12 +74,12 @@ integrations = st.builds(
     metadata=metadata,
     spec=st.builds(
         IntegrationSpec,
-        type=st.sampled_from(["webhook", "alertmanager", "no_such_type"]),
+        type=st.sampled_from(["webhook", "webhook", "alertmanager", "alertmanager", "no_such_type"]),
         templates=templates,
         templates_from=filled,
         template_refs=st.lists(refs, max_size=2).map(tuple),
         sharing=sharings,
-        suspend=st.booleans(),
+        suspend=mostly_false,
         auth=st.sampled_from([Auth(), Auth(token_secret_ref=KeyRef(name="x", key="t"))]),
         heartbeat=st.one_of(st.none(), st.builds(Heartbeat, interval=st.just("1m"), route_ref=refs)),
     ),
@@ -102,7 +105,7 @@ routes = st.builds(
                 max_size=2,
             ).map(tuple),
         ),
-        suspend=st.booleans(),
+        suspend=mostly_false,
     ),
 )
 rules = st.builds(
@@ -137,13 +140,14 @@ shared_templates = st.builds(
     AlertTemplate,
     metadata=metadata,
     spec=st.builds(
-        AlertTemplateSpec, templates=templates, templates_from=filled, sharing=sharings, suspend=st.booleans()
+        AlertTemplateSpec, templates=templates, templates_from=filled, sharing=sharings, suspend=mostly_false
     ),
 )
 kinds = st.sampled_from(["Integration", "AlertRoute", "AlertTemplate", "LabelRule", "MaintenanceWindow"])
 edits = st.one_of(
     st.one_of(integrations, routes, rules, windows, shared_templates).map(lambda declared: ("put", declared)),
     st.builds(Identity, kinds, namespaces, names).map(lambda identity: ("drop", identity)),
+    st.tuples(namespaces, names, st.integers(0, 2)).map(lambda made: ("prefer", *made)),
     st.tuples(kinds, metadata).map(lambda pair: ("refuse", *pair)),
     st.tuples(
         namespaces, names, st.sampled_from([None, {}, {"k": "{{ payload.y }}"}, {"k": "{{ broken"}])
@@ -157,6 +161,10 @@ edits = st.one_of(
 
 def apply(draft: Draft, edit: tuple) -> None:
     match edit:
+        case ("prefer", namespace, name, priority):
+            route = draft.finish().routes.get(Identity("AlertRoute", namespace, name))
+            if route is not None:
+                draft.put(structs.replace(route, spec=structs.replace(route.spec, priority=priority)))
         case ("put", declared):
             draft.put(declared)
         case ("drop", identity):
@@ -171,15 +179,38 @@ def apply(draft: Draft, edit: tuple) -> None:
             draft.namespace(name, labels)
 
 
-@settings(max_examples=250, deadline=None)
-@given(
-    steps=st.lists(
-        st.tuples(st.lists(edits, min_size=1, max_size=6), st.integers(0, 30)), min_size=1, max_size=8
+def at_place(strategy: st.SearchStrategy, namespace: str, name: str) -> st.SearchStrategy:
+    """The same objects under one given name."""
+    return strategy.map(
+        lambda declared: structs.replace(
+            declared, metadata=structs.replace(declared.metadata, namespace=namespace, name=name)
+        )
+    )
+
+
+crowds = st.tuples(
+    *(
+        at_place(strategy, namespace, name)
+        for strategy in (integrations, routes, rules, windows, shared_templates)
+        for namespace in NAMESPACES
+        for name in NAMES
     )
 )
-def test_compiling_again_equals_compiling_from_nothing(steps: list[tuple[list[tuple], int]]) -> None:
+"""An object of each kind under each name, so that every edit meets others that may depend on it."""
+
+histories = st.lists(
+    st.tuples(st.lists(edits, min_size=1, max_size=3), st.integers(0, 30)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(crowd=crowds, history=histories)
+def test_compiling_again_equals_compiling_from_nothing(
+    crowd: tuple, history: list[tuple[list[tuple], int]]
+) -> None:
     """After any edits, with time going on, flow and reports are those of a full compilation."""
     inventory, compiled, now = Inventory(), None, NOW
+    steps = [([("put", declared) for declared in crowd], 0), *history]
     for batch, hours in steps:
         draft = inventory.draft()
         for edit in batch:

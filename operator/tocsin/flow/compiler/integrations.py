@@ -108,7 +108,7 @@ def unknown_type(integration: Integration, types: Mapping[str, SourceType]) -> F
     return Finding(
         field="spec.type",
         reason=Reason.UNKNOWN_TYPE,
-        message=f"there is no integration type {slug!r}{hint}; `tocsin types` lists them, `webhook` takes any JSON",
+        message=f"there is no integration type {slug!r} (`tocsin types` lists them, `webhook` takes any JSON){hint}",
     )
 
 
@@ -125,7 +125,7 @@ def complete_integration(
     if not isinstance(fragment, IntegrationFragment):
         raise TypeError(f"{identity} has no fragment")
     inline: Slots = fragment.templates
-    delimiters = (spec.delimiters[0], spec.delimiters[1])
+    delimiters = check_delimiters(spec.delimiters, Findings())
     scope = Scope(identity, reader, findings)
     filled, _ = fill_from_config_maps(spec.templates_from, inline, delimiters, scope)
     own_slots = {**filled, **inline}
@@ -223,7 +223,7 @@ def _heartbeat(
 def _heartbeat_texts(
     identity: Identity, integration: Integration, spec: Heartbeat, findings: Findings
 ) -> tuple[TemplateText | None, TemplateText | None]:
-    delimiters = (integration.spec.delimiters[0], integration.spec.delimiters[1])
+    delimiters = check_delimiters(integration.spec.delimiters, Findings())
     made: list[TemplateText | None] = []
     for name, text in (("title", spec.title), ("message", spec.message)):
         field = f"spec.heartbeat.{name}"

@@ -114,13 +114,16 @@ def _config_text(source: TemplateFrom, field: str, scope: Scope) -> str | None:
     if data is not None and data.get(ref.key):
         return data[ref.key]
     if data is None:
-        missing = f"ConfigMap {ref.name} is not in namespace {namespace}"
+        missing, hint = f"ConfigMap {ref.name} is not in namespace {namespace}", ""
     else:
-        missing = f"ConfigMap {ref.name} has no text under key {ref.key!r}{did_you_mean(ref.key, data)}"
+        missing, hint = (
+            f"ConfigMap {ref.name} has no text under key {ref.key!r}",
+            did_you_mean(ref.key, data),
+        )
     findings.error(
         f"{field}.configMapKeyRef",
         Reason.REF_NOT_FOUND,
-        f"{missing}; until it has, slot {source.slot} is as if not set here",
+        f"{missing}, so slot {source.slot} is as if not set here{hint}",
     )
     return None
 

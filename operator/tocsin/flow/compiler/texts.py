@@ -13,6 +13,9 @@ from tocsin.flow.matchers import InvalidRegex, compile_regex
 from tocsin.flow.model import TemplateText
 from tocsin.flow.templates import Condition, TemplateProblem, comparison, parse
 
+DEFAULT_DELIMITERS = TemplateText(text="").delimiters
+"""The very object, so that it is left out of encoded fragments."""
+
 _CONSTANT = re.compile(
     r"""\s*(?P<literal>true|false|True|False|[0-9]{1,9}|"[^"'\\]{0,200}"|'[^"'\\]{0,200}')\s*"""
 )
@@ -96,6 +99,8 @@ def check_matchers(matchers: tuple[Matcher, ...], field: str, findings: Findings
 def check_delimiters(delimiters: tuple[str, ...], findings: Findings) -> tuple[str, str]:
     """The pair as the engine takes it; a pair that cannot work is a finding, and each template then fails."""
     opening, closing = delimiters[0], delimiters[1]
+    if (opening, closing) == DEFAULT_DELIMITERS:
+        return DEFAULT_DELIMITERS
     if opening == closing:
         findings.error(
             "spec.delimiters",
