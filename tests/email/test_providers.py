@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 
+import msgspec
 import pytest
 
 from tocsin.sources.inbound_email.message import ReceivedEmail, from_mime
@@ -102,6 +103,7 @@ DELIVERIES = {
         [{"msys": {"relay_message": {"rcpt_to": TO, "content": {"email_rfc822": MIME.decode()}}}}]
     ),
 }
+DELIVERIES["amazon_ses_validated"] = Delivery(headers={}, body=DELIVERIES["amazon_ses"].body, signed=True)
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
@@ -120,10 +122,31 @@ def test_each_provider_gives_the_same_message(name: str) -> None:
     assert received.token("alerts.example.com") == "tokentokentokentokentoken"
 
 
+@pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"amazon_ses_validated"}))
+@pytest.mark.parametrize("secret", ["user:another-secret", ""])
+def test_a_wrong_secret_proves_nothing(name: str, secret: str) -> None:
+    """A delivery that does not prove the shared secret is nobody's; without a secret nothing is proven."""
+    assert receive(DELIVERIES[name], (name,), secret) is None
+
+
+def test_an_unsigned_notification_proves_nothing_to_the_validating_provider() -> None:
+    """The secret is no substitute for the signature."""
+    unsigned = msgspec.structs.replace(DELIVERIES["amazon_ses_validated"], signed=False, headers=BASIC)
+    assert receive(unsigned, ("amazon_ses_validated",), SECRET) is None
+
+
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
-def test_a_wrong_secret_proves_nothing(name: str) -> None:
-    """A delivery that does not prove the shared secret is nobody's."""
-    assert receive(DELIVERIES[name], (name,), "user:another-secret") is None
+def test_text_that_is_no_unicode_is_never_an_exception(name: str) -> None:
+    """Headers with stray bytes and JSON with halves of surrogate pairs prove nothing or are repaired."""
+    broken = {"authorization": "Basic \udcff", "x-mandrill-signature": "\udcff"}
+    assert (
+        PROVIDERS[name](
+            msgspec.structs.replace(DELIVERIES[name], headers=broken, form={}, signed=False), SECRET
+        )
+        is None
+    )
+    ugly = ReceivedEmail(recipients="", sender="\ud800", subject="a\x00b", text="c\udfff").payload()
+    assert ugly == {"subject": "a\ufffdb", "message": "c\ufffd", "sender": "\ufffd"}
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
@@ -135,7 +158,7 @@ def test_foreign_bodies_are_left_to_the_next_provider(name: str) -> None:
     others = tuple(other for other in sorted(PROVIDERS) if other != name)
     assert receive(DELIVERIES[name], (*others, name), SECRET) is not None
     for body in (b"", b"nope", b"[]", b"null", b'{"msys": 1}', b"[[[[" * 20_000):
-        assert PROVIDERS[name](Delivery(headers=BASIC, body=body), SECRET) is None
+        assert PROVIDERS[name](Delivery(headers=BASIC, body=body, signed=True), SECRET) is None
 
 
 @pytest.mark.parametrize(
@@ -191,3 +214,37 @@ def test_html_becomes_text() -> None:
 def test_sender_is_the_parsed_address_or_the_raw_header(sender: str, shown: str) -> None:
     """Rules: R-EML-7"""
     assert ReceivedEmail(recipients="", sender=sender).payload()["sender"] == shown
+
+
+def test_fields_of_sendgrid_have_their_own_charsets() -> None:
+    """What its field `charsets` names is used for that field; the raw message is taken as it was sent."""
+    raw = {"text": "Füllstand".encode("iso-8859-2"), "subject": "Überlauf".encode("koi8-u", "replace")}
+    form = {
+        **DELIVERIES["sendgrid"].form,
+        "charsets": json.dumps({"text": "iso-8859-2", "subject": "no-such"}),
+    }
+    form["subject"] = "as decoded before"
+    received = PROVIDERS["sendgrid"](Delivery(headers=BASIC, body=b"", form=form, raw_form=raw), SECRET)
+    assert received is not None
+    assert received.text == "Füllstand"
+    mime = "From: a@b.example\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nFüllstand".encode(
+        "latin-1"
+    )
+    posted = {"envelope": form["envelope"], "email": mime.decode("cp1252")}
+    received = PROVIDERS["sendgrid"](
+        Delivery(headers=BASIC, body=b"", form=posted, raw_form={"email": mime}), SECRET
+    )
+    assert received is not None
+    assert received.text == "Füllstand"
+
+
+def test_ses_without_the_content_still_says_who_and_what() -> None:
+    """A receipt rule with another action than SNS tells subject and sender only; the alert is not blank."""
+    message = {
+        "notificationType": "Received",
+        "receipt": {"recipients": [TO]},
+        "mail": {"commonHeaders": {"from": ["Bot <bot@example.com>"], "subject": "Disk full"}},
+    }
+    received = PROVIDERS["amazon_ses"](json_delivery({"Message": json.dumps(message)}), SECRET)
+    assert received is not None
+    assert received.payload() == {"subject": "Disk full", "message": "", "sender": "bot@example.com"}

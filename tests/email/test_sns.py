@@ -105,6 +105,12 @@ def test_any_change_after_signing_is_refused(
         "https://user@sns.eu-central-1.amazonaws.com/x.pem",
         "https://sns.eu-central-1.amazonaws.com:8443/x.pem",
         "https://169.254.169.254/x.pem",
+        "https://sns.s3-eu-central-1.amazonaws.com/SimpleNotificationService-x.pem",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-x.pem?Action=GetTopicAttributes",
+        "https://sns.eu-central-1.amazonaws.com/other.pem",
+        "https://sns.eu-central-1.amazonaws.com\\@evil.example/SimpleNotificationService-x.pem",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-x.pem\n",
+        "HTTPS://SNS.EU-CENTRAL-1.AMAZONAWS.COM/SimpleNotificationService-x.pem",
         "",
     ],
 )
@@ -116,9 +122,45 @@ def test_only_amazon_hosts_are_ever_asked(url: str) -> None:
         parse_envelope(envelope_body(Type="SubscriptionConfirmation", Token="t", SubscribeURL=url))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sns.us-gov-west-1.amazonaws.com/SimpleNotificationService-0a1b.pem",
+        "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-0a1b.pem",
+        "https://sns.ap-southeast-2.amazonaws.com:443/SimpleNotificationService-0a1b.pem",
+    ],
+)
+def test_all_regions_of_amazon_are_known(url: str) -> None:
+    assert parse_envelope(envelope_body(SigningCertURL=url)) is not None
+
+
+def test_a_confirmation_is_asked_of_amazon_with_its_token() -> None:
+    url = "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:eu-central-1:1:a&Token=2f"
+    envelope = parse_envelope(envelope_body(Type="SubscriptionConfirmation", Token="2f", SubscribeURL=url))
+    assert envelope is not None
+    assert envelope.subscribe_url == url
+
+
+def test_an_envelope_without_its_signature_is_no_raw_delivery() -> None:
+    """Leaving the signature out is no way around it."""
+    for changes in ({"Signature": ""}, {"Signature": None}):
+        with pytest.raises(InvalidEnvelope, match="Signature"):
+            parse_envelope({**envelope_body(), **changes})
+
+
+def test_unknown_versions_of_the_signature_are_refused(signer: tuple[rsa.RSAPrivateKey, bytes]) -> None:
+    key, certificate = signer
+    for version in ("3", ""):
+        envelope = parse_envelope(sign(envelope_body(SignatureVersion=version), key))
+        assert envelope is not None
+        with pytest.raises(InvalidEnvelope, match="SignatureVersion"):
+            verify(envelope, certificate)
+
+
 def test_raw_deliveries_are_no_envelopes() -> None:
-    assert parse_envelope({"AlarmName": "cpu"}) is None
-    assert parse_envelope([1]) is None
+    for body in ({"AlarmName": "cpu"}, [1], {"Type": "Notification"}, {"Type": ["Notification"]}, None):
+        assert parse_envelope(body) is None
+    assert parse_envelope({**envelope_body(), "Type": ["Notification"]}) is None
 
 
 def test_alarm_is_the_inner_object() -> None:

@@ -6,8 +6,8 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from cryptography import x509
@@ -15,7 +15,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-_AMAZON_HOST = re.compile(r"^sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?$")
+_HOST = r"https://sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,2}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?(?::443)?"
+_CERTIFICATE_URL = re.compile(_HOST + r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
+_CONFIRMATION_URL = re.compile(_HOST + r"/\?[A-Za-z0-9&=:%._~+*-]{1,4096}")
+"""Whole URLs, not only hosts: other paths of these hosts answer with texts that anyone can choose."""
+
+_ALGORITHMS = {"1": SHA1(), "2": SHA256()}  # noqa: S303 -- version 1 is SHA-1 by definition of the protocol
 _SIGNED_KEYS = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": (
@@ -47,6 +52,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of an SNS message that matter; `fields` are all text fields as signed."""
 
     type: str
+    topic: str
     message: str
     subscribe_url: str
     certificate_url: str
@@ -56,21 +62,27 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 def parse_envelope(body: Any) -> Envelope | None:
     """An SNS envelope, or None where the body is a raw delivery (the inner message alone).
 
-    Raises InvalidEnvelope where an envelope names a certificate or confirmation URL outside Amazon's own hosts.
+    Raises InvalidEnvelope where an envelope is not signed, or names a certificate or confirmation URL other than Amazon's own.
     """
-    if not isinstance(body, dict) or body.get("Type") not in _SIGNED_KEYS or "Signature" not in body:
+    if not isinstance(body, dict) or "TopicArn" not in body or "MessageId" not in body:
+        return None
+    kind = body.get("Type")
+    if not isinstance(kind, str) or kind not in _SIGNED_KEYS:
         return None
     fields = {key: value for key, value in body.items() if isinstance(value, str)}
     envelope = Envelope(
-        type=fields["Type"],
+        type=kind,
+        topic=fields.get("TopicArn", ""),
         message=fields.get("Message", ""),
         subscribe_url=fields.get("SubscribeURL", ""),
         certificate_url=fields.get("SigningCertURL", ""),
         fields=fields,
     )
-    _require_amazon("SigningCertURL", envelope.certificate_url)
+    if not fields.get("Signature"):
+        raise InvalidEnvelope("Signature: missing")
+    _require(_CERTIFICATE_URL, "SigningCertURL", envelope.certificate_url)
     if envelope.type != "Notification":
-        _require_amazon("SubscribeURL", envelope.subscribe_url)
+        _require(_CONFIRMATION_URL, "SubscribeURL", envelope.subscribe_url)
     return envelope
 
 
@@ -83,10 +95,11 @@ def verify(envelope: Envelope, certificate_pem: bytes) -> None:
         raise InvalidEnvelope("Signature: certificate or signature cannot be read") from error
     if not isinstance(key, rsa.RSAPublicKey):
         raise InvalidEnvelope("SigningCertURL: the certificate holds no RSA key")
-    # Version 1 is SHA-1 by definition of the protocol; SNS still sends it unless the topic asks for version 2.
-    algorithm = SHA256() if envelope.fields.get("SignatureVersion") == "2" else SHA1()  # noqa: S303
+    algorithm = _ALGORITHMS.get(envelope.fields.get("SignatureVersion", ""))
+    if algorithm is None:
+        raise InvalidEnvelope("SignatureVersion: neither 1 nor 2")
     try:
-        key.verify(signature, signed_text(envelope).encode(), padding.PKCS1v15(), algorithm)
+        key.verify(signature, signed_text(envelope).encode(errors="replace"), padding.PKCS1v15(), algorithm)
     except InvalidSignature as error:
         raise InvalidEnvelope("Signature: does not match the message") from error
 
@@ -98,22 +111,18 @@ def signed_text(envelope: Envelope) -> str:
     )
 
 
-def alert_payload(message: str) -> dict[str, Any]:
-    """The stored payload: the inner JSON object of an alarm, else the text under `message` (alert-flow R-SNS-2, R-SNS-3)."""
+def alert_payload(message: str, parse: Callable[[str], Any] = json.loads) -> dict[str, Any]:
+    """The stored payload: the inner JSON object of an alarm, else the text under `message` (alert-flow R-SNS-2, R-SNS-3).
+
+    `parse` reads JSON and raises ValueError where there is none.
+    """
     try:
-        inner = json.loads(message)
+        inner = parse(message)
     except (ValueError, RecursionError):
         inner = None
     return inner if isinstance(inner, dict) else {"message": message}
 
 
-def _require_amazon(field: str, url: str) -> None:
-    parts = urlsplit(url)
-    genuine = (
-        parts.scheme == "https"
-        and _AMAZON_HOST.match(parts.hostname or "")
-        and parts.port in {None, 443}
-        and not parts.username
-    )
-    if not genuine:
-        raise InvalidEnvelope(f"{field}: not an https address of Amazon SNS")
+def _require(pattern: re.Pattern[str], field: str, url: str) -> None:
+    if pattern.fullmatch(url) is None:
+        raise InvalidEnvelope(f"{field}: not the address of Amazon SNS for this")

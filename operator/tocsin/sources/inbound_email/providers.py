@@ -15,19 +15,24 @@ from typing import Any
 
 import msgspec
 
+from tocsin.sources.charsets import decoded
 from tocsin.sources.inbound_email.message import ReceivedEmail, from_mime
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider's request: `form` holds the text fields of form or multipart bodies, `body` the raw bytes.
+    """A provider's request: `form` holds the text fields of form or multipart bodies, `raw_form` the same as sent,
+    `body` the raw bytes.
 
-    Header names are lower-case. `url` is the public URL that the provider was given (Mandrill signs it).
+    Header names are lower-case. `url` is the public URL that the provider was given (Mandrill signs it). `signed`: the body
+    is an SNS message of the configured topic whose signature was verified.
     """
 
     headers: Mapping[str, str]
     body: bytes
     form: Mapping[str, str] = {}
+    raw_form: Mapping[str, bytes] = {}
     url: str = ""
+    signed: bool = False
 
 
 Provider = Callable[[Delivery, str], ReceivedEmail | None]
@@ -37,9 +42,9 @@ def mailgun(delivery: Delivery, secret: str) -> ReceivedEmail | None:
     """Signed with HMAC-SHA256 over timestamp and token by the webhook signing key."""
     form = delivery.form
     signed = hmac.new(
-        secret.encode(), f"{form.get('timestamp', '')}{form.get('token', '')}".encode(), hashlib.sha256
+        secret.encode(), _bytes(form.get("timestamp", "") + form.get("token", "")), hashlib.sha256
     ).hexdigest()
-    if not hmac.compare_digest(signed.encode(), form.get("signature", "").encode()):
+    if not secret or not hmac.compare_digest(signed.encode(), _bytes(form.get("signature", ""))):
         return None
     return ReceivedEmail(
         recipients=form.get("recipient", ""),
@@ -53,10 +58,11 @@ def mailgun(delivery: Delivery, secret: str) -> ReceivedEmail | None:
 def mandrill(delivery: Delivery, secret: str) -> ReceivedEmail | None:
     """Signed with HMAC-SHA1 over URL and sorted fields; only the first inbound event counts (alert-flow R-EML-8)."""
     signed = delivery.url + "".join(f"{key}{delivery.form[key]}" for key in sorted(delivery.form))
-    proof = base64.b64encode(hmac.new(secret.encode(), signed.encode(), hashlib.sha1).digest())
-    if not hmac.compare_digest(proof, delivery.headers.get("x-mandrill-signature", "").encode()):
+    proof = base64.b64encode(hmac.new(secret.encode(), _bytes(signed), hashlib.sha1).digest())
+    given = _bytes(delivery.headers.get("x-mandrill-signature", ""))
+    if not secret or not hmac.compare_digest(proof, given):
         return None
-    events = _json(delivery.form.get("mandrill_events", "").encode())
+    events = _json(_bytes(delivery.form.get("mandrill_events", "")))
     for event in events if isinstance(events, list) else ():
         message = _dict(_dict(event).get("msg"))
         if message:
@@ -101,7 +107,7 @@ def postal(delivery: Delivery, secret: str) -> ReceivedEmail | None:
     message = _json_with_basic(delivery, secret)
     if not isinstance(message, dict) or "rcpt_to" not in message or "message" not in message:
         return None
-    raw = _text(message, "message").encode()
+    raw = _bytes(_text(message, "message"))
     if message.get("base64"):
         try:
             raw = base64.b64decode(raw, validate=True)
@@ -123,7 +129,7 @@ def sparkpost(delivery: Delivery, secret: str) -> ReceivedEmail | None:
                 except binascii.Error:
                     return None
             if raw:
-                return from_mime(raw.encode(), _text(relay, "rcpt_to"))
+                return from_mime(_bytes(raw), _text(relay, "rcpt_to"))
             return ReceivedEmail(
                 recipients=_text(relay, "rcpt_to"),
                 sender=_text(relay, "friendly_from") or _text(relay, "msg_from"),
@@ -135,22 +141,29 @@ def sparkpost(delivery: Delivery, secret: str) -> ReceivedEmail | None:
 
 
 def sendgrid(delivery: Delivery, secret: str) -> ReceivedEmail | None:
-    if not _basic(delivery, secret):
+    """With or without "POST the raw, full MIME message". Each field has its own charset, named in the field `charsets`."""
+    if not proven_by_secret(delivery, secret):
         return None
-    envelope = _json(delivery.form.get("envelope", "").encode())
+    form = delivery.form
+    envelope = _json(_bytes(form.get("envelope", "")))
     if not isinstance(envelope, dict):
         return None
     to = envelope.get("to")
     recipients = ",".join(str(one) for one in to) if isinstance(to, list) else str(to or "")
-    if "email" in delivery.form:
-        return from_mime(delivery.form["email"].encode(), recipients)
-    form = delivery.form
+    if "email" in form:
+        return from_mime(delivery.raw_form.get("email") or _bytes(form["email"]), recipients)
+    charsets = _dict(_json(_bytes(form.get("charsets", ""))))
+
+    def field(name: str) -> str:
+        raw, charset = delivery.raw_form.get(name), _text(charsets, name)
+        return decoded(raw, charset) if raw is not None and charset else form.get(name, "")
+
     return ReceivedEmail(
         recipients=recipients,
-        sender=form.get("from", ""),
-        subject=form.get("subject", ""),
-        text=form.get("text", ""),
-        html=form.get("html", ""),
+        sender=field("from"),
+        subject=field("subject"),
+        text=field("text"),
+        html=field("html"),
     )
 
 
@@ -160,27 +173,42 @@ def amazon_ses(delivery: Delivery, secret: str) -> ReceivedEmail | None:
     return ses_notification(envelope) if isinstance(envelope, dict) else None
 
 
+def amazon_ses_validated(delivery: Delivery, secret: str) -> ReceivedEmail | None:  # noqa: ARG001 -- a Provider
+    """SES through SNS, proven by SNS's own signature and the configured topic."""
+    return ses_notification(_dict(_json(delivery.body))) if delivery.signed else None
+
+
 def ses_notification(envelope: Mapping[str, Any]) -> ReceivedEmail | None:
-    """The e-mail inside an SNS notification of SES; None for any other notification."""
-    message = _json(_text(envelope, "Message").encode())
-    if not isinstance(message, dict) or message.get("notificationType") != "Received":
+    """The e-mail inside an SNS notification of SES; None for any other notification.
+
+    Without its content (the receipt rule's action is another one than SNS) sender and subject are all that is known.
+    """
+    message = _dict(_json(_bytes(_text(envelope, "Message"))))
+    if message.get("notificationType") != "Received":
         return None
-    recipients = _dict(message.get("receipt")).get("recipients")
+    receipt = _dict(message.get("receipt"))
+    addresses = receipt.get("recipients")
+    recipients = ",".join(str(one) for one in addresses) if isinstance(addresses, list) else ""
     content = _text(message, "content")
-    action = _dict(_dict(message.get("receipt")).get("action"))
-    try:
-        raw = (
-            base64.b64decode(content, validate=True)
-            if action.get("encoding") == "BASE64"
-            else content.encode()
+    if not content:
+        headers = _dict(_dict(message.get("mail")).get("commonHeaders"))
+        senders = headers.get("from")
+        return ReceivedEmail(
+            recipients=recipients,
+            sender=", ".join(str(one) for one in senders) if isinstance(senders, list) else "",
+            subject=_text(headers, "subject"),
         )
+    try:
+        if _dict(receipt.get("action")).get("encoding") == "BASE64":
+            return from_mime(base64.b64decode(_bytes(content), validate=True), recipients)
     except binascii.Error:
         return None
-    return from_mime(raw, ",".join(str(one) for one in recipients) if isinstance(recipients, list) else "")
+    return from_mime(_bytes(content), recipients)
 
 
 PROVIDERS: Mapping[str, Provider] = {
     "amazon_ses": amazon_ses,
+    "amazon_ses_validated": amazon_ses_validated,
     "mailgun": mailgun,
     "mailjet": mailjet,
     "mandrill": mandrill,
@@ -189,7 +217,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "sendgrid": sendgrid,
     "sparkpost": sparkpost,
 }
-"""Provider name (as configured) -> parser. `amazon_ses_validated` needs I/O and is the receiver's."""
+"""Provider name (as configured) -> parser."""
 
 
 def receive(delivery: Delivery, providers: tuple[str, ...], secret: str) -> ReceivedEmail | None:
@@ -202,18 +230,19 @@ def receive(delivery: Delivery, providers: tuple[str, ...], secret: str) -> Rece
     return None
 
 
-def _basic(delivery: Delivery, secret: str) -> bool:
+def proven_by_secret(delivery: Delivery, secret: str) -> bool:
+    """Whether a request carries the shared secret (`user:password`) as Basic credentials."""
     scheme, _, credentials = delivery.headers.get("authorization", "").partition(" ")
     expected = base64.b64encode(secret.encode())
     return (
         scheme.lower() == "basic"
         and bool(secret)
-        and hmac.compare_digest(credentials.strip().encode(), expected)
+        and hmac.compare_digest(_bytes(credentials.strip()), expected)
     )
 
 
 def _json_with_basic(delivery: Delivery, secret: str) -> Any:
-    return _json(delivery.body) if _basic(delivery, secret) else None
+    return _json(delivery.body) if proven_by_secret(delivery, secret) else None
 
 
 def _json(data: bytes) -> Any:
@@ -221,6 +250,11 @@ def _json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
+
+
+def _bytes(text: str) -> bytes:
+    """Also of text that UTF-8 cannot hold: what is compared with it then just differs."""
+    return text.encode(errors="replace")
 
 
 def _dict(value: Any) -> dict[str, Any]:
