@@ -134,6 +134,14 @@ def test_values_are_escaped_for_telegram() -> None:
     assert shown("web", payload=payload).title == "web <b>&"
 
 
+def test_a_payload_too_deep_for_telegram() -> None:
+    """Nothing of it is shown unescaped."""
+    deep: Any = {"name": "<b>"}
+    for _ in range(5000):
+        deep = {"name": "<b>", "x": deep}
+    assert shown("telegram", payload=deep).title == "web"
+
+
 def test_push_texts_are_short() -> None:
     """200 characters and three dots; unset, they are the web's.
 

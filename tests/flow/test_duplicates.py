@@ -116,3 +116,12 @@ def test_any_payload_has_a_key_or_none(payload: dict) -> None:
     assert len(duplicate_key(GROUPED, payload)) in (0, 32)
     assert len(duplicate_key(SINGLE, payload)) == 32
     expires_at(SINGLE, payload, NOW)
+
+
+def test_values_that_are_nested_very_deeply() -> None:
+    """Where a text is expected: still a key, never an error."""
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    assert len(duplicate_key(GROUPED, changed(fingerprint=deep, startsAt=deep) | {"groupKey": deep})) == 32
+    assert len(duplicate_key(SINGLE, {"labels": {"a": deep}, "status": deep})) == 32

@@ -205,3 +205,15 @@ def test_thousands_of_failing_routes_fit_into_the_outcome() -> None:
     )
     assert 1 <= len(decision.outcome.errors) <= 20
     assert "280 more template errors" in decision.outcome.notes
+
+
+def test_a_payload_too_deep_to_be_searched() -> None:
+    """The regex counts as failed and says so, also in the trace; other routes go on."""
+    deep: dict = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    linked = program(route("regex", regex="a"), route("next", "true"))
+    decision = linked.evaluate(deep, NOW)
+    assert decision.route == "ns/next"
+    assert [(error.slot, error.kind) for error in decision.outcome.errors] == [("route ns/regex", "limit")]
+    assert "too deeply" in linked.explain(deep, NOW).routes[0].reason

@@ -99,7 +99,7 @@ class _Renderer:
         self.channel = channel
         self.view = view
         self.errors = errors
-        payload = _escaped(view.payload) if channel == "telegram" else view.payload
+        payload = _for_telegram(view.payload) if channel == "telegram" else view.payload
         self.variables = Variables(payload=payload, labels=view.labels, now=view.now)
 
     def render(self, part: str, web: Mapping[str, str]) -> str:
@@ -161,8 +161,15 @@ def _is_web_url(text: str) -> bool:
     )
 
 
-def _escaped(value: Any) -> Any:
+def _for_telegram(payload: Any) -> Any:
     """Texts of the payload as HTML, so that templates may write tags and values cannot (alert-flow R-TPL-27)."""
+    try:
+        return _escaped(payload)
+    except RecursionError:
+        return {}
+
+
+def _escaped(value: Any) -> Any:
     if isinstance(value, str):
         return html.escape(value)
     if isinstance(value, dict):

@@ -77,13 +77,8 @@ def duplicate_key(source: SourceType, payload: Payload) -> bytes:
         case DuplicateKey.GROUP_KEY:
             return _group_delivery(payload)
         case DuplicateKey.FINGERPRINT:
-            return _digest(
-                [
-                    _text(payload.get("fingerprint")) or fingerprint(payload),
-                    payload.get("status"),
-                    payload.get("startsAt"),
-                ]
-            )
+            identity = _text(payload.get("fingerprint")) or fingerprint(payload)
+            return _digest([identity, _text(payload.get("status")), _text(payload.get("startsAt"))])
         case _:
             return b""
 
@@ -186,15 +181,21 @@ def _alerts(payload: Payload) -> list[Payload]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def _digest(value: Any) -> bytes:
-    """SHA-256 of an unambiguous encoding (a separator could occur in a label)."""
+    """Any value as text; containers that are nested too deeply all look alike."""
+    if isinstance(value, str):
+        return value
     try:
-        encoded = msgspec.msgpack.encode(value)
-    except (UnicodeEncodeError, OverflowError, TypeError, RecursionError):
-        encoded = repr(value).encode("utf-8", "backslashreplace")
+        return "" if value is None else str(value)
+    except RecursionError:
+        return "..."
+
+
+def _digest(texts: Any) -> bytes:
+    """SHA-256 of an unambiguous encoding of nested lists of texts (a separator could occur in a label)."""
+    try:
+        encoded = msgspec.msgpack.encode(texts)
+    except UnicodeEncodeError:
+        encoded = repr(texts).encode("utf-8", "backslashreplace")
     return hashlib.sha256(encoded).digest()
 
 

@@ -143,15 +143,21 @@ class PayloadText:
     `REGEX_TEXT_LIMIT` characters, as UTF-8.
     """
 
-    __slots__ = ("_payload", "_text")
+    __slots__ = ("_payload", "_text", "too_deep")
 
     def __init__(self, payload: Any) -> None:
         self._payload = payload
         self._text: bytes | None = None
+        self.too_deep = False
 
     def text(self) -> bytes:
+        """Empty, with `too_deep` set, if the payload is nested too deeply to be written."""
         if self._text is None:
-            self._text = json_text(self._payload, REGEX_TEXT_LIMIT).encode("utf-8", "replace")
+            try:
+                self._text = json_text(self._payload, REGEX_TEXT_LIMIT).encode("utf-8", "replace")
+            except RecursionError:
+                self._text = b""
+                self.too_deep = True
         return self._text
 
 

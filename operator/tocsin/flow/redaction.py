@@ -20,6 +20,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -62,9 +63,9 @@ def parse_path(text: str) -> Path:
         else:
             if steps:
                 position = _after_dot(text, position)
-            step, position = _name(text, position, first=not steps)
+            step, position = _name(text, position, first=not steps or _is_root(steps))
         steps.append(step)
-    if steps and isinstance(steps[0], Key) and steps[0] in ("$", "payload"):
+    if _is_root(steps[:1]):
         del steps[0]
     if not steps or (len(steps) == 1 and _is(steps[0], ANYWHERE)):
         raise InvalidPath(
@@ -73,6 +74,10 @@ def parse_path(text: str) -> Path:
     if any(_is(step, ANYWHERE) for step in steps[1:]):
         raise InvalidPath(f"{text!r}: ** may only stand first")
     return tuple(steps)
+
+
+def _is_root(steps: list[Step]) -> bool:
+    return len(steps) == 1 and isinstance(steps[0], Key) and steps[0] in ("$", "payload")
 
 
 def _after_dot(text: str, position: int) -> int:
@@ -243,11 +248,12 @@ def _spellings(value: str) -> Iterator[str]:
 class Mask:
     """Hides the secret values of one payload inside texts."""
 
-    __slots__ = ("_everything", "_texts")
+    __slots__ = ("_everything", "_sorted", "_texts")
 
     def __init__(self, texts: Iterable[str], *, everything: bool = False) -> None:
         self._texts = sorted((text for text in texts if len(text) >= _SHORTEST), key=len, reverse=True)
         self._everything = everything
+        self._sorted: list[str] = []
 
     def __bool__(self) -> bool:
         return self._everything or bool(self._texts)
@@ -263,12 +269,16 @@ class Mask:
     def message(self, text: str) -> str:
         """As `text`, for messages that were cut to a length already: the cut may have gone through a secret."""
         text = self.text(text)
-        if len(text) >= _CUT_FROM and not self._everything:
-            bare = text.rstrip(".\u2026 '\"")
-            for secret in self._texts:
-                for size in range(min(len(secret), len(bare)) - 1, _SHORTEST - 1, -1):
-                    if bare.endswith(secret[:size]):
-                        return bare[:-size] + REDACTED
+        if len(text) < _CUT_FROM or not self._texts:
+            return text
+        bare = text.rstrip(".\u2026 '\"")
+        if not self._sorted:
+            self._sorted = sorted(self._texts)
+        for size in range(min(len(bare), _CUT_FROM), _SHORTEST - 1, -1):
+            tail = bare[-size:]
+            at = bisect_left(self._sorted, tail)
+            if at < len(self._sorted) and self._sorted[at].startswith(tail):
+                return bare[:-size] + REDACTED
         return text
 
     def hides(self, text: str) -> bool:

@@ -78,7 +78,11 @@ class Route:
         if regex.find is None:
             trial.failed(self, "syntax", regex.problem)
             return False
-        return regex.find(trial.text.text()) is not None
+        text = trial.text.text()
+        if trial.text.too_deep:
+            trial.failed(self, "limit", "the payload is nested too deeply to be searched")
+            return False
+        return regex.find(text) is not None
 
 
 class Trial:

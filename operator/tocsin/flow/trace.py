@@ -25,6 +25,9 @@ from tocsin.flow.templates import TemplateProblem, Variables
 TEXT_LIMIT = 500
 """Characters of any rendered text in a trace."""
 
+MATCHER_LIMIT = 250
+"""Characters of a matcher as written."""
+
 MOST_ROUTES = 200
 """Routes listed; of more that were tried the first and the last are."""
 
@@ -299,6 +302,8 @@ def _route(route: Route, trial: Trial, teller: _Teller) -> RouteTrace:
             )
             if not matched:
                 reason = "regex does not compile" if route.regex.find is None else "regex not found"
+                if trial.text.too_deep:
+                    reason = "the payload is nested too deeply to be searched"
     return RouteTrace(
         route=route.name, matched=matched, reason=reason, matchers=matchers, template=template, regex=regex
     )
