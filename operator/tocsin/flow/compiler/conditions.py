@@ -18,10 +18,22 @@ from tocsin.api.common import Identity, Matcher
 from tocsin.flow.compiler.texts import Examination
 from tocsin.flow.matchers import LabelMatchers
 from tocsin.flow.model import RouteFragment
-from tocsin.flow.templates import is_true
+from tocsin.flow.templates import Condition, is_true
 
 _MOST_CANDIDATES = 64
 """Earlier routes compared per fact; with more, a shadow may go unseen, but none is claimed wrongly."""
+
+
+Scalar = str | int | float | bool | None
+Subject = tuple[str | int, ...]
+"""What a template compares: `("payload", "status")`."""
+
+
+class Comparison(NamedTuple):
+    """The value at `subject` equals one of `values`; as in templates, `1 == 1.0 == True`."""
+
+    subject: Subject
+    values: frozenset[Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +43,10 @@ class Conditions:
     needs: frozenset[str]
     gives: frozenset[str]
     possible: bool
-    exact: Mapping[str, str] = field(compare=False)
-    """Labels whose value is certain once the route has matched."""
-    softer: Mapping[str, Matcher] = field(compare=False)
-    """Needs that a certain value of the label may imply."""
+    softer: Mapping[str, Matcher | Comparison] = field(compare=False)
+    """Needs that another fact about the same label or value may imply."""
+    certain: Mapping[str, Matcher | Comparison] = field(compare=False)
+    """By label or value: the fact that may imply others."""
     pivots: tuple[str, ...] = field(compare=False)
     """The needs, sorted: a route is filed under its rarest."""
     lookups: tuple[str, ...] = field(compare=False)
@@ -50,35 +62,53 @@ class Shadow(NamedTuple):
 
 def conditions_of(fragment: RouteFragment, examined: Examination | None, *, broken: bool) -> Conditions:
     """`examined` belongs to the route's template, if it has one."""
-    matchers = fragment.matchers
-    needs = {_label(matcher): matcher for matcher in matchers}
-    facts = set(needs)
+    needs: dict[str, Matcher | Comparison | None] = {
+        _label(matcher): matcher for matcher in fragment.matchers
+    }
     if fragment.regex:
-        facts.add(_fact("regex", fragment.regex))
-    gives = set(facts)
-    possible = not broken and contradiction(matchers) is None
+        needs[_fact("regex", fragment.regex)] = None
+    gives = dict(needs)
+    possible = not broken and contradiction(fragment.matchers) is None
     if fragment.template is not None and examined is not None:
         if examined.constant is not None:
             possible = possible and is_true(examined.constant)
         else:
             text = _fact("template", *fragment.template.delimiters, fragment.template.text.strip())
-            compared = set(_compared(examined))
-            gives |= compared | {text}
-            exact = examined.condition is not None and examined.condition.exact
-            facts |= compared if exact else {text}
+            compared = {_compared(comparison): comparison for comparison in _comparisons(examined.condition)}
+            gives |= {**compared, text: None}
+            needs |= compared if examined.condition and examined.condition.exact else {text: None}
+    gives |= dict(_other_words(gives.values()))
     return Conditions(
-        needs=frozenset(facts),
+        needs=frozenset(needs),
         gives=frozenset(gives),
         possible=possible,
-        exact={matcher.key: matcher.value for matcher in matchers if matcher.operator == "="},
-        softer={fact: matcher for fact, matcher in needs.items() if matcher.operator != "="},
-        pivots=tuple(sorted(facts)),
-        lookups=(*gives, *{_subject(matcher) for matcher in matchers}),
+        softer={fact: meant for fact, meant in needs.items() if meant is not None and _is_soft(meant)},
+        certain={
+            _subject(meant): meant for meant in gives.values() if meant is not None and _is_certain(meant)
+        },
+        pivots=tuple(sorted(needs)),
+        lookups=(*gives, *{_subject(meant) for meant in gives.values() if meant is not None}),
     )
 
 
+def _other_words(
+    given: Iterable[Matcher | Comparison | None],
+) -> Iterator[tuple[str, Matcher | Comparison]]:
+    """A label that is not empty is the same to a matcher with `=` and to a comparison in a template."""
+    for meant in list(given):
+        match meant:
+            case Matcher(key=key, operator="=", value=value) if value:
+                comparison = Comparison(("labels", key), frozenset({value}))
+                yield _compared(comparison), comparison
+            case Comparison(subject=("labels", str(key)), values=values) if len(values) == 1:
+                only = next(iter(values))
+                if isinstance(only, str) and only:
+                    matcher = Matcher(key=key, value=only)
+                    yield _label(matcher), matcher
+
+
 IMPOSSIBLE = Conditions(
-    needs=frozenset(), gives=frozenset(), possible=False, exact={}, softer={}, pivots=(), lookups=()
+    needs=frozenset(), gives=frozenset(), possible=False, softer={}, certain={}, pivots=(), lookups=()
 )
 
 
@@ -109,8 +139,8 @@ def shadows(routes: Sequence[Identity], conditions: Sequence[Conditions]) -> Map
             catch_all = position
         else:
             pivot = min(asked.pivots, key=rank)
-            matcher = asked.softer.get(pivot)
-            bucket = pivot if matcher is None else _subject(matcher)
+            meant = asked.softer.get(pivot)
+            bucket = pivot if meant is None else _subject(meant)
             earlier.setdefault(bucket, []).append(position)
     return found
 
@@ -139,11 +169,21 @@ def _first_that_covers(
 def _implied(wanted: Conditions, given: Conditions) -> bool:
     """Whether an alert that meets `given` is certain to meet `wanted`."""
     for need in wanted.needs - given.gives:
-        matcher = wanted.softer.get(need)
-        value = None if matcher is None else given.exact.get(matcher.key)
-        if matcher is None or value is None or not _holds_for(matcher, value):
+        soft = wanted.softer.get(need)
+        certain = None if soft is None else given.certain.get(_subject(soft))
+        if not _follows(soft, certain):
             return False
     return True
+
+
+def _follows(soft: Matcher | Comparison | None, certain: Matcher | Comparison | None) -> bool:
+    match soft, certain:
+        case Matcher(), Matcher(value=value):
+            return _holds_for(soft, value)
+        case Comparison(), Comparison(values=values):
+            return values <= soft.values
+        case _:
+            return False
 
 
 def _fact(*parts: str) -> str:
@@ -154,20 +194,29 @@ def _label(matcher: Matcher) -> str:
     return _fact("label", matcher.key, matcher.operator, matcher.value)
 
 
-def _subject(matcher: Matcher) -> str:
-    """Where routes are filed whose need on this label an exact value may imply."""
-    return _fact("label", matcher.key)
+def _compared(comparison: Comparison) -> str:
+    return _fact("compare", repr(comparison.subject), *sorted(map(repr, comparison.values)))
 
 
-def _compared(examined: Examination) -> Iterator[str]:
-    condition = examined.condition
+def _is_soft(meant: Matcher | Comparison) -> bool:
+    return meant.operator != "=" if isinstance(meant, Matcher) else len(meant.values) > 1
+
+
+def _is_certain(meant: Matcher | Comparison) -> bool:
+    return not isinstance(meant, Matcher) or meant.operator == "="
+
+
+def _subject(meant: Matcher | Comparison) -> str:
+    """The label or value that a fact is about."""
+    if isinstance(meant, Matcher):
+        return _fact("label", meant.key)
+    return _fact("compare", repr(meant.subject))
+
+
+def _comparisons(condition: Condition | None) -> Iterator[Comparison]:
     if condition is not None:
         for part in (condition, *condition.rest):
-            yield _fact("compare", repr(part.path), *_sorted_values(part.values))
-
-
-def _sorted_values(values: Iterable[object]) -> list[str]:
-    return sorted(repr(value) for value in values)
+            yield Comparison(part.path, frozenset(part.values))
 
 
 @lru_cache(maxsize=16_384)

@@ -62,7 +62,7 @@ def compile_route(identity: Identity, route: AlertRoute) -> Local:
 def _check(fragment: RouteFragment, findings: Findings) -> bool:
     template = fragment.template
     parts = (
-        template is None or check_template(template, TEMPLATE_FIELD, findings),
+        template is None or check_template(template, TEMPLATE_FIELD, findings, said="no-delimiter"),
         not fragment.regex or check_regex(fragment.regex, "spec.match.regex", findings),
         check_matchers(fragment.matchers, "spec.match.labels", findings),
     )

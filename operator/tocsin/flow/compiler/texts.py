@@ -7,11 +7,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.api.common import Matcher
-from tocsin.api.conditions import Reason
+from tocsin.api.conditions import Hint, Reason
 from tocsin.flow.compiler.findings import Findings
 from tocsin.flow.matchers import InvalidRegex, compile_regex
 from tocsin.flow.model import TemplateText
-from tocsin.flow.templates import Condition, TemplateProblem, comparison, parse
+from tocsin.flow.templates import Condition, Remark, TemplateProblem, comparison, lint, parse
 
 DEFAULT_DELIMITERS = TemplateText(text="").delimiters
 """The very object, so that it is left out of encoded fragments."""
@@ -33,21 +33,28 @@ class Examination(NamedTuple):
     """What is known of a template from its text alone.
 
     `constant` is what it prints whatever the alert, if that is obvious. `condition` is what it compares as a whole.
+    `remarks` are probable mistakes; that a text is constant is left to those who know what it is for.
     """
 
     problem: Problem | None
-    constant: str | None
-    condition: Condition | None
+    constant: str | None = None
+    condition: Condition | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 @lru_cache(maxsize=4096)
 def examine(text: str, delimiters: tuple[str, str]) -> Examination:
     """Never raises. Remembers recent texts: many objects of one team share theirs."""
+    source = TemplateText(text=text, delimiters=delimiters)
     try:
-        template = parse(TemplateText(text=text, delimiters=delimiters))
+        condition = comparison(parse(source))
     except TemplateProblem as problem:
-        return Examination(Problem(problem.message, problem.line, problem.column), None, None)
-    return Examination(None, _constant(text, delimiters), comparison(template))
+        return Examination(Problem(problem.message, problem.line, problem.column))
+    if condition is not None and condition.exact:
+        # Nothing but comparisons of payload and labels with constants: there is nothing to remark.
+        return Examination(None, condition=condition)
+    remarks = tuple(remark for remark in lint(source) if remark.kind != "constant")
+    return Examination(None, _constant(text, delimiters), condition, remarks)
 
 
 def _constant(text: str, delimiters: tuple[str, str]) -> str | None:
@@ -64,9 +71,22 @@ def _constant(text: str, delimiters: tuple[str, str]) -> str | None:
     return literal.strip("\"'") if literal[0] in "\"'" else literal.capitalize()
 
 
-def check_template(template: TemplateText, field: str, findings: Findings) -> bool:
-    """Whether it parses; if not, the finding has the position inside the text. A bad template always fails."""
-    problem = examine(template.text, template.delimiters).problem
+def check_template(template: TemplateText, field: str, findings: Findings, *, said: str = "") -> bool:
+    """Whether it parses; if not, the finding has the position inside the text. A bad template always fails.
+
+    Remarks of the kind `said` are left out: the caller says it better.
+    """
+    examined = examine(template.text, template.delimiters)
+    for remark in examined.remarks:
+        if remark.kind == said:
+            continue
+        if remark.kind == "regex":
+            findings.error(
+                field, Reason.INVALID_REGEX, remark.message, line=remark.line, column=remark.column
+            )
+        else:
+            findings.warn(field, Hint.TEMPLATE_NOTE, remark.message, line=remark.line, column=remark.column)
+    problem = examined.problem
     if problem is None:
         return True
     findings.error(field, Reason.INVALID_TEMPLATE, problem.message, line=problem.line, column=problem.column)
