@@ -82,7 +82,10 @@ def attribute(meter: Meter, value: Any, name: str, path: str) -> Any:
 def _named(value: Any, name: str, absent: Missing) -> Any:
     """Attributes of times, loops and the like."""
     kind = type(value)
-    if name in _ATTRIBUTES.get(kind, ()) or kind is Namespace or (kind is BlockReference and name == "super"):
+    if kind is Namespace:
+        # names with an underscore would reach the mapping behind it
+        return absent if name.startswith("_") else getattr(value, name, absent)
+    if name in _ATTRIBUTES.get(kind, ()) or (kind is BlockReference and name == "super"):
         return getattr(value, name, absent)
     if kind is Group and name in _GROUP:
         return value[_GROUP[name]]

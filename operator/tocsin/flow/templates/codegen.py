@@ -37,7 +37,7 @@ from tocsin.flow.templates.operators import (
 )
 from tocsin.flow.templates.text import head_of, piece_of
 
-NODE = 10
+NODE = 20
 """Units for each syntax node in the body of a loop, macro or block."""
 
 OPERATIONS: dict[str, Any] = {

@@ -13,6 +13,8 @@ from tocsin.flow.templates.problem import TemplateProblem
 from tocsin.flow.templates.text import name_of
 
 _SMALL = 150
+_PIECE = 25
+"""Units for each bracket, separator and value."""
 _HTML = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("'", "\\u0027"))
 _ATOMS: dict[Any, str] = {None: "null", True: "true", False: "false"}
 
@@ -157,17 +159,17 @@ class _Writer:
                 text = "\n" + " " * (self._style.indent * depth) + text
             else:
                 text += "\n" + " " * (self._style.indent * depth)
-        self._meter.spend(10 + len(text))
+        self._meter.spend(_PIECE + len(text))
         return text
 
     def _atom(self, item: Any) -> str:
         if isinstance(item, str):
             factor = 1 if item.isascii() else 6
-            self._meter.spend(10 + factor * len(item))
+            self._meter.spend(_PIECE + factor * len(item))
             text = self._quote(item)
             self._meter.spend(max(0, len(text) - factor * len(item)))
             return text
-        self._meter.spend(10)
+        self._meter.spend(_PIECE)
         if item is None or isinstance(item, bool):
             return _ATOMS[item]
         if isinstance(item, int | float):

@@ -4,7 +4,7 @@ Work is counted in units. A step is 100 units, a character produced is one unit 
 which takes up to four bytes a character), so a budget of 250,000 steps also bounds what a rendering can produce to
 25 MB. Everything is charged before it is done. What is charged besides (DESIGN section 5 names steps and characters):
 
-* a tenth of a step for each syntax node in the body of a loop (per turn), macro or block (per call), so that long
+* a fifth of a step for each syntax node in the body of a loop (per turn), macro or block (per call), so that long
   bodies pay for what they do,
 * one step for each element of a list or mapping that is made, a tenth for each one copied or looked at,
 * one unit for each 100 characters read or compared.

@@ -94,7 +94,7 @@ def _cased(name: str) -> Method:
 def _stripped(name: str) -> Method:
     def strip(meter: Meter, text: str, characters: Any = None) -> str:
         wanted = None if characters is None else _string(characters)
-        meter.spend(len(text) * (1 + len(wanted or "")) // STEP)
+        meter.spend(len(text) * (1 + len(wanted or "")) // 10)
         result: str = getattr(str, name)(text, wanted)
         meter.produce(len(result), result)
         return result

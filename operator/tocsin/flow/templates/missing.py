@@ -79,7 +79,7 @@ class Missing:
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = fail
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __pos__ = fail
-    __int__ = __float__ = __index__ = __call__ = fail
+    __int__ = __float__ = __call__ = fail
     __lt__ = __le__ = __gt__ = __ge__ = fail_ordered
 
 

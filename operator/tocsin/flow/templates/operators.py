@@ -24,6 +24,8 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
 }
 _LONG = 1_000
 """Characters from which looking for a text among others is charged by its length."""
+_SEARCH = 10
+"""Characters that a search reads for each one of the text, at least."""
 _SIGNS = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 
 
@@ -200,7 +202,7 @@ def compare(meter: Meter, sign: str, left: Any, right: Any) -> bool:
 def searching(meter: Meter, text: str, part: str, *, backwards: bool = False) -> None:
     """Charges for looking for `part`: the search is linear forwards, but for short texts, and quadratic backwards."""
     worst = len(part) if backwards else min(len(part), STEP)
-    meter.spend(len(text) * max(1, worst) // STEP)
+    meter.spend(len(text) * max(_SEARCH, worst) // STEP)
 
 
 def cut(meter: Meter, value: Any, start: Any, stop: Any, step: Any) -> Any:

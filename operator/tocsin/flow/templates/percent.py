@@ -68,7 +68,7 @@ class _Arguments:
         if text is None or text == "":
             return None if text is None else 0
         if text != "*":
-            return int(text) if len(text) <= _DIGITS_IN_SIZE else 10**_DIGITS_IN_SIZE
+            return int(text) if len(text) <= _DIGITS_IN_SIZE else 10 ** (2 * _DIGITS_IN_SIZE)
         value = self.take()
         if type(value) is not int:
             raise TemplateProblem("type", "* in a format needs an integer")

@@ -85,10 +85,12 @@ class Sandboxed:
         room = meter.limit
         try:
             for piece in self._root(run):
+                if len(piece) > room:
+                    pieces.append(piece[: room + 1])
+                    room = -1
+                    break
                 pieces.append(piece)
                 room -= len(piece)
-                if room < 0:
-                    break
         except TemplateProblem as problem:
             if problem.line is None:
                 problem.line = self._line(problem.__traceback__)

@@ -28,7 +28,7 @@ MOST_OUTPUTS = 60
 _ROOM_FEW, _ROOM_MANY, _FEW = 12_000, 2_000, 4
 _RESERVE = 2_000
 _RESERVE_OUTPUT = 550
-"""Steps that the sandbox may charge for one output of plain text; lists and mappings take up to 26 units a byte."""
+"""Steps that the sandbox may charge for one output of plain text; lists and mappings take up to 40 units a byte."""
 _RESERVE_COMPARISON = 110
 _MOST_RESERVED = 100_000
 
@@ -85,7 +85,7 @@ class _Compiler(Expressions):
         if self._outputs > MOST_OUTPUTS:
             raise Unsupported
         self._room = _ROOM_FEW if self._outputs <= _FEW else _ROOM_MANY
-        self._reserve = _RESERVE + self._outputs * (_RESERVE_OUTPUT + self._room * 26 // 100)
+        self._reserve = _RESERVE + self._outputs * (_RESERVE_OUTPUT + self._room * 40 // 100)
         self._reserve += _RESERVE_COMPARISON * sum(1 for _ in tree.find_all(nodes.Compare))
         self._reserve += 2 * sum(1 for _ in tree.find_all((nodes.Filter, nodes.Test, nodes.Call)))
         if self._reserve > _MOST_RESERVED:

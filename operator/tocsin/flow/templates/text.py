@@ -13,6 +13,9 @@ from tocsin.flow.templates.problem import TemplateProblem
 _SMALL = 150
 """Nodes up to which a list or mapping is printed at once; beyond, piece by piece."""
 
+_PIECE = 25
+"""Units for each bracket, separator and value that is printed piece by piece."""
+
 _MOMENTS = (datetime, date, time, timedelta)
 
 
@@ -92,7 +95,7 @@ def head_of(meter: Meter, value: Any) -> str:
         return text
     room = meter.limit
     pieces = []
-    for piece in _container(meter, value):
+    for piece in _container(meter, value, room):
         pieces.append(piece)
         room -= len(piece)
         if room < 0:
@@ -109,13 +112,14 @@ def piece_of(meter: Meter, value: Any) -> str:
     return text
 
 
-def _container(meter: Meter, value: Any) -> Iterator[str]:
+def _container(meter: Meter, value: Any, room: int | None = None) -> Iterator[str]:
+    """Pieces of the text; with `room` no single one needs to be longer than that."""
     if _is_small(value):
         text = str(value)
         meter.produce(len(text), text)
         yield text
         return
-    yield from _pieces(meter, value)
+    yield from _pieces(meter, value, room)
 
 
 def _is_small(value: Any) -> bool:  # noqa: C901 - one loop over a handful of types
@@ -147,12 +151,12 @@ def _is_small(value: Any) -> bool:  # noqa: C901 - one loop over a handful of ty
     return True
 
 
-def _pieces(meter: Meter, value: Any) -> Iterator[str]:
+def _pieces(meter: Meter, value: Any, room: int | None) -> Iterator[str]:
     """Python's own notation of lists and mappings, one piece at a time, each charged before it is made."""
     stack: list[Iterator[Any]] = [iter(_opened(value))]
     while stack:
         for item in stack[-1]:
-            meter.spend(10)
+            meter.spend(_PIECE)
             if isinstance(item, _Punctuation):
                 meter.spend(len(item))
                 yield item
@@ -162,7 +166,7 @@ def _pieces(meter: Meter, value: Any) -> Iterator[str]:
                 stack.append(iter(_opened(item)))
                 break
             else:
-                yield _leaf(meter, item)
+                yield _leaf(meter, item, room)
         else:
             stack.pop()
 
@@ -201,8 +205,10 @@ def _opened(value: Any) -> Iterator[Any]:
         yield _TUPLE_CLOSE_ONE if len(value) == 1 else _TUPLE_CLOSE
 
 
-def _leaf(meter: Meter, item: Any) -> str:
+def _leaf(meter: Meter, item: Any, room: int | None) -> str:
     if isinstance(item, str):
+        if room is not None and len(item) > room:
+            return _long_leaf(meter, item, room)
         meter.produce(len(item), item)
         text = repr(str(item))
         meter.spend(max(0, len(text) - len(item)))
@@ -215,6 +221,16 @@ def _leaf(meter: Meter, item: Any) -> str:
     text = scalar_text(item) or ""
     meter.spend(len(text))
     return text
+
+
+def _long_leaf(meter: Meter, item: str, room: int) -> str:
+    """The beginning of a quoted text that is cut anyway: what the whole text contains decides how it is quoted."""
+    meter.read(len(item))
+    head = item[: room + 1]
+    meter.produce(2 * len(head), head)
+    if "'" in item:
+        head += "'\"" if '"' in item else "'"
+    return repr(head)[: room + 2]
 
 
 def plain(meter: Meter, value: Any) -> str:
