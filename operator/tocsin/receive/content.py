@@ -5,8 +5,7 @@ JSON is taken under any media type. Forms, multipart and query strings are for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -22,8 +21,7 @@ _CONTAINERS = (b"{", b"[")
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """`notes` say what was changed in the body; they go onto the alert's trace."""
 
     value: Any
@@ -41,12 +39,16 @@ class ContentReader:
 
         What parses as a JSON object or list is that, so the media type is only looked at for the rest.
         """
-        first = body[:1]
-        if first in _CONTAINERS:
+        if body[:1] in _CONTAINERS:
             return Content(*parse_json(body))
         if not body:
             return self._query(request, source)
-        media = request.headers.get("Content-Type", "")
+        return self.parse(body, request.headers.get("Content-Type", ""), source)
+
+    def parse(self, body: bytes, media: str, source: SourceType) -> Content:
+        """The same for a body that was kept: `media` is the value of its Content-Type header."""
+        if body[:1] in _CONTAINERS:
+            return Content(*parse_json(body))
         kind = media.partition(";")[0].strip().lower()
         if kind == MULTIPART:
             _require(source, BodyKind.MULTIPART)
