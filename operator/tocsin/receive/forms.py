@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -10,19 +10,9 @@ from aiohttp import parse_content_disposition
 
 from tocsin.problems import Problem, ProblemError, malformed
 from tocsin.receive.jsonbody import NUL_REPLACED, Notes, parse_json
+from tocsin.sources.charsets import KNOWN_CHARSETS, decoded
 
 CHARSET_GUESSED = "charset-guessed"
-
-_CHARSETS = (
-    "utf-8 us-ascii ascii utf-16 utf-16le utf-16be "
-    "iso-8859-1 iso-8859-2 iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-9 iso-8859-10 "
-    "iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16 latin-1 latin1 "
-    "windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 "
-    "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp437 cp850 cp866 "
-    "koi8-r koi8-u shift_jis euc-jp euc-kr iso-2022-jp gb2312 gbk gb18030 big5"
-)
-KNOWN_CHARSETS = frozenset(_CHARSETS.split())
-"""Closed, because some of Python's codecs are no character sets and some take quadratic time."""
 
 _JSON_FIELDS = ("payload", "data")
 _HEADER_LIMIT = 16_384
@@ -53,13 +43,34 @@ def parse_multipart(
     """The text fields of multipart/form-data. Raises ProblemError (400) for files, broken parts and too many fields."""
     text = _Text(charset)
     fields: dict[str, str] = {}
-    for part in _parts(body, boundary.encode(), fields_limit):
-        head, separator, content = part.partition(b"\r\n\r\n")
-        if not separator or len(head) > _HEADER_LIMIT:
-            raise ProblemError(malformed("a part of the multipart body has no end of its headers"))
-        name = _field_name(head)
-        fields[name] = text.decode(content)
+    for head, content in _headed_parts(body, boundary, fields_limit):
+        parameters = _disposition(head)
+        if _is_file(parameters):
+            raise ProblemError(malformed("the multipart body carries a file", action="send text fields only"))
+        fields[_name(parameters)] = text.decode(content)
     return fields, text.notes
+
+
+def form_fields(body: bytes, fields_limit: int) -> dict[str, bytes]:
+    """The fields of `a=1&b=2`, values still in the sender's charset. Raises ProblemError (400) for too many fields."""
+    pairs = body.split(b"&")
+    if len(pairs) > fields_limit:
+        raise ProblemError(_too_many(len(pairs), fields_limit))
+    split = (pair.partition(b"=") for pair in pairs if pair)
+    return {decoded(_unescape(key)): _unescape(value) for key, _, value in split}
+
+
+def multipart_fields(body: bytes, boundary: str, fields_limit: int) -> dict[str, bytes]:
+    """The text fields of multipart/form-data, values still in the sender's charset; files are passed over.
+
+    Raises ProblemError (400) for broken parts and too many fields.
+    """
+    fields: dict[str, bytes] = {}
+    for head, content in _headed_parts(body, boundary, fields_limit):
+        parameters = _disposition(head)
+        if not _is_file(parameters):
+            fields[_name(parameters)] = content
+    return fields
 
 
 def unwrap(fields: dict[str, str]) -> tuple[Any, Notes]:
@@ -126,19 +137,33 @@ def _parts(body: bytes, boundary: bytes, fields_limit: int) -> Iterable[bytes]:
         yield part
 
 
-def _field_name(head: bytes) -> str:
+def _headed_parts(body: bytes, boundary: str, fields_limit: int) -> Iterable[tuple[bytes, bytes]]:
+    """Headers and content of each part."""
+    for part in _parts(body, boundary.encode("utf-8", "surrogateescape"), fields_limit):
+        head, separator, content = part.partition(b"\r\n\r\n")
+        if not separator or len(head) > _HEADER_LIMIT:
+            raise ProblemError(malformed("a part of the multipart body has no end of its headers"))
+        yield head, content
+
+
+def _disposition(head: bytes) -> Mapping[str, str]:
+    """The parameters of a part's Content-Disposition."""
     for line in head.decode("utf-8", "replace").split("\r\n"):
         header, _, value = line.partition(":")
         if header.strip().lower() == "content-disposition":
-            _, parameters = parse_content_disposition(value.strip())
-            if "filename" in parameters or "filename*" in parameters:
-                raise ProblemError(
-                    malformed("the multipart body carries a file", action="send text fields only")
-                )
-            name = parameters.get("name")
-            if name is not None:
-                return name.replace("\x00", "\ufffd")
-    raise ProblemError(malformed("a part of the multipart body has no name"))
+            return parse_content_disposition(value.strip())[1]
+    return {}
+
+
+def _is_file(parameters: Mapping[str, str]) -> bool:
+    return "filename" in parameters or "filename*" in parameters
+
+
+def _name(parameters: Mapping[str, str]) -> str:
+    name = parameters.get("name")
+    if name is None:
+        raise ProblemError(malformed("a part of the multipart body has no name"))
+    return name.replace("\x00", "\ufffd")
 
 
 def _too_many(count: int, limit: int) -> Problem:
