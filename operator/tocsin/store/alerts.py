@@ -6,14 +6,14 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, literal, select
 
 from tocsin.api import ids
 from tocsin.flow.decision import Outcome
 from tocsin.flow.model import Digest, Micros
 from tocsin.store.arrivals import Origin
 from tocsin.store.backend import disguise_of
-from tocsin.store.tables import alert, manifest, payload
+from tocsin.store.tables import alert, alert_group, group_tally, manifest
 from tocsin.store.text import decode_outcome, unpack
 
 _ORIGINS = MappingProxyType({0: "source", 1: "heartbeat", 2: "demo"})
@@ -61,8 +61,8 @@ def list_alerts(
     """Newest first, of one group or of all. `before` is the id of the last alert of the page before."""
     query = _query()
     if group is not None:
-        query = query.where(alert.c.group_id == group)
-    if before is not None:
+        query = query.where(alert.c.id.in_(chain(connection, group, before=before, limit=limit + 1)))
+    elif before is not None:
         query = query.where(alert.c.id < before)
     rows = connection.execute(query.order_by(alert.c.id.desc()).limit(limit + 1)).all()
     shown = rows[:limit]
@@ -72,22 +72,47 @@ def list_alerts(
     )
 
 
+def chain(connection: Connection, group: int, *, before: int | None = None, limit: int) -> list[int]:
+    """Ids of a group's alerts, newest first, at most `limit`; from the one that precedes `before`, if given."""
+    if before is None:
+        head = select(group_tally.c.last_alert_id).where(group_tally.c.group_id == group)
+    else:
+        head = select(alert.c.previous_id).where(alert.c.id == before, alert.c.group_id == group)
+    first_id = connection.scalar(head)
+    if first_id is None:
+        return []
+    steps = (
+        select(alert.c.id, alert.c.previous_id, literal(1).label("step"))
+        .where(alert.c.id == first_id)
+        .cte("steps", recursive=True)
+    )
+    following = alert.alias()
+    steps = steps.union_all(
+        select(following.c.id, following.c.previous_id, steps.c.step + 1).where(
+            following.c.id == steps.c.previous_id, steps.c.step < limit
+        )
+    )
+    return list(connection.scalars(select(steps.c.id).order_by(steps.c.step)))
+
+
 def first(connection: Connection, group: int) -> Alert | None:
-    """The alert that opened the group."""
-    row = connection.execute(_query().where(alert.c.group_id == group).order_by(alert.c.id).limit(1)).first()
-    return None if row is None else _alert(connection, row)
+    """The alert that opened the group, if it is not a maintenance group."""
+    number = connection.scalar(select(alert_group.c.first_alert_id).where(alert_group.c.id == group))
+    return None if number is None else get(connection, number)
 
 
 def payload_of(connection: Connection, number: int) -> bytes | None:
     """The alert's payload as canonical JSON, None if it is not kept."""
+    owner = alert.alias()
     body = connection.scalar(
-        select(payload.c.body).join(alert, alert.c.payload_id == payload.c.id).where(alert.c.id == number)
+        select(owner.c.body).join(alert, alert.c.payload_id == owner.c.id).where(alert.c.id == number)
     )
     return None if body is None else unpack(bytes(body))
 
 
 def _query() -> Select[Any]:
-    return select(alert, manifest.c.digest.label("manifest_digest")).join(
+    columns = [column for column in alert.c if column.name != "body"]
+    return select(*columns, manifest.c.digest.label("manifest_digest")).join(
         manifest, manifest.c.id == alert.c.manifest_id, isouter=True
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tocsin.api.ids import Disguise
 from tocsin.store.arrivals import Arrival, Stored
 from tocsin.store.errors import StoreError
+from tocsin.store.openings import Openings
 
 T = TypeVar("T")
 
@@ -17,12 +18,20 @@ Call = tuple[Arrival, ...]
 Answer = tuple[Stored, ...] | StoreError
 
 DISGUISE = "tocsin_disguise"
+OPENINGS = "tocsin_openings"
 
 
 def disguise_of(connection: Connection) -> Disguise:
     """The mapping between numbers and public ids of this connection's database."""
     found = connection.get_execution_options()[DISGUISE]
     assert isinstance(found, Disguise)
+    return found
+
+
+def openings_of(connection: Connection) -> Openings | None:
+    """SQLite's memory of open groups, which must forget what is changed behind its back."""
+    found = connection.get_execution_options().get(OPENINGS)
+    assert found is None or isinstance(found, Openings)
     return found
 
 

@@ -6,12 +6,11 @@ pairs, rate limit) and alert-flow sections 1, 5 and 11; what a signal makes of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from types import MappingProxyType
 
 from msgspec.structs import replace
-from sqlalchemy import Connection
 
 from tocsin.api import ids
 from tocsin.api.common import Identity
@@ -42,7 +41,7 @@ from tocsin.store.numbers import Numbers
 from tocsin.store.openings import COLUMNS, Key, Opening, Openings
 from tocsin.store.pending import Opened, Pending
 from tocsin.store.tables import alert_group, duplicate
-from tocsin.store.text import TITLE_LIMIT, clean, cut, encode_outcome, pack
+from tocsin.store.text import TITLE_LIMIT, clean, cut, encode_outcome
 from tocsin.store.timers import EXPIRE, UNSILENCE
 
 DUPLICATE_WINDOW = 5 * 60 * 1_000_000
@@ -51,18 +50,18 @@ DUPLICATE_WINDOW = 5 * 60 * 1_000_000
 ORIGINS = MappingProxyType({"source": 0, "heartbeat": 1, "demo": 2})
 GROUPINGS = MappingProxyType({Grouping.BY_ID: 0, Grouping.ALONE: 1, Grouping.FALLBACK: 2})
 
-_OPEN = " AND t.resolved_at IS NULL AND t.grouping_key IS NOT NULL"
-_CLOSED = " AND t.resolved_at IS NOT NULL AND t.grouping_key IS NOT NULL ORDER BY t.id DESC LIMIT 1"
+_ANY = "JOIN group_tally AS y ON y.group_id = t.id WHERE {}"
+_OPEN = _ANY + " AND t.resolved_at IS NULL AND t.grouping_key IS NOT NULL"
+_CLOSED = _ANY + " AND t.resolved_at IS NOT NULL AND t.grouping_key IS NOT NULL ORDER BY t.id DESC LIMIT 1"
 
 
 class Batch:
     """Lives for one transaction. `openings` is SQLite's memory of open groups, None on PostgreSQL."""
 
     def __init__(
-        self, connection: Connection, directory: Directory, disguise: Disguise, openings: Openings | None
+        self, bulk: Bulk, directory: Directory, disguise: Disguise, openings: Openings | None
     ) -> None:
-        self._connection = connection
-        self._bulk = Bulk(connection)
+        self._bulk = bulk
         self._directory = directory
         self._disguise = disguise
         self._openings = openings
@@ -74,16 +73,18 @@ class Batch:
         self._occurrences: dict[tuple[str, int, int], windows.Occurrence] = {}
         self._families: set[int] | None = None
         self._numbers: Numbers
+        self._bodies: Iterator[bytes]
+        self._body: bytes
 
-    def store(self, calls: Sequence[Call]) -> list[tuple[Stored, ...]]:
-        """Place and write all alerts; one answer per call."""
+    def store(self, calls: Sequence[Call], bodies: Iterator[bytes]) -> list[tuple[Stored, ...]]:
+        """Place and write all alerts; one answer per call. `bodies`: the packed payloads in the alerts' order."""
+        self._bodies = bodies
         arrivals = list(chain.from_iterable(calls))
         if arrivals:
             self._identify(arrivals)
             self._load(arrivals)
         answers = [self._place_all(call) for call in calls]
         self._pending.write(self._bulk)
-        self._bulk.close()
         return answers
 
     def remember(self) -> None:
@@ -95,6 +96,12 @@ class Batch:
                 else:
                     self._openings.drop(key)
 
+    @property
+    def keys(self) -> Iterable[Key]:
+        """Grouping ids of the open groups that this batch may have changed."""
+        changed = ((group.integration, group.key) for group in self._groups.values() if group.key is not None)
+        return {*self._opened, *changed}
+
     # --- looking up ---
 
     def _identify(self, arrivals: list[Arrival]) -> None:
@@ -104,7 +111,7 @@ class Batch:
                 wanted.add(route_identity(a.decision.route))
             if a.decision.windows:
                 wanted.update(window_identity(w) for w in a.decision.windows)
-        self._directory.learn(self._connection, wanted)
+        self._directory.learn(self._bulk, wanted)
 
     def _load(self, arrivals: list[Arrival]) -> None:
         keys: list[Key] = []
@@ -151,7 +158,7 @@ class Batch:
                         self._directory.number(window_identity(window)), integration, window.start
                     )
                 )
-        dialects.lock(self._connection, locks)
+        dialects.lock(self._bulk.connection, locks)
 
     def _load_open(self, keys: list[Key]) -> None:
         missing: list[Key] = []
@@ -174,12 +181,12 @@ class Batch:
 
     def _load_duplicates(self, keys: list[Key]) -> None:
         by = ("integration_id", "key")
-        wanted = (*by, "alert_id", "group_id", "seen_at")
+        wanted = ("t.integration_id", "t.key", "t.alert_id", "t.group_id", "t.seen_at")
         rows = list(self._bulk.select(duplicate, wanted, by, keys))
         for integration, key, alert_id, group, seen_at in rows:
             self._duplicates[integration, bytes(key)] = (alert_id, group, seen_at)
         groups = {row[3] for row in rows} - self._groups.keys()
-        for row in self._bulk.select(alert_group, COLUMNS, ("id",), [(group,) for group in groups]):
+        for row in self._bulk.select(alert_group, COLUMNS, ("id",), [(group,) for group in groups], _ANY):
             self._register(Opening.from_row(row))
 
     def _register(self, opening: Opening) -> Opening:
@@ -200,10 +207,11 @@ class Batch:
     def _place_all(self, call: Call) -> tuple[Stored, ...]:
         if len(call) == 1:
             return (self._place(call[0], None),)
-        bodies: dict[bytes, int] = {}
-        return tuple([self._place(arrival, bodies) for arrival in call])
+        shared: dict[bytes, int] = {}
+        return tuple([self._place(arrival, shared) for arrival in call])
 
-    def _place(self, a: Arrival, bodies: dict[bytes, int] | None) -> Stored:
+    def _place(self, a: Arrival, shared: dict[bytes, int] | None) -> Stored:
+        self._body = next(self._bodies)
         integration = self._directory.number(a.integration)
         if a.duplicate_key:
             repeated = self._repeated(a, integration)
@@ -218,7 +226,7 @@ class Batch:
             group = self._open(a, integration, alert_id)
             if opened is not None:
                 opened.append(group)
-        self._join(group, a, alert_id, bodies)
+        self._join(group, a, alert_id, shared)
         if signal:
             self._signal(group, opened or [], a, alert_id)
             if late:
@@ -298,7 +306,7 @@ class Batch:
             suppressed = self._cover(group, a, integration)
         if not suppressed:
             group.escalate_at = a.now + START_DELAY_NEW
-        self._pending.opened[number] = Opened(title, a.received_at, suppressed, a.origin == "demo")
+        self._pending.opened[number] = Opened(title, alert_id, a.received_at, suppressed, a.origin == "demo")
         for key, value in decision.kept_labels:
             self._pending.labels.append((number, (clean(key), clean(value))))
         return group
@@ -318,7 +326,9 @@ class Batch:
         if collector is not None:
             parent = collector.group
             if parent is None:
-                parent = windows.make_group(self._connection, collector, a.now, number=self._numbers.group())
+                parent = windows.make_group(
+                    self._bulk.connection, collector, a.now, number=self._numbers.group()
+                )
                 kept = replace(collector, group=parent)
                 self._occurrences[_occurrence_key(collector)] = kept
             done = collect(group.state, parent, a.now)
@@ -331,36 +341,38 @@ class Batch:
         known = self._occurrences.get(key)
         if known is None:
             number = self._directory.number(window_identity(window))
-            known = windows.ensure(self._connection, window, number, integration)
+            known = windows.ensure(self._bulk.connection, window, number, integration)
             self._occurrences[key] = known
         return known
 
-    def _join(self, group: Opening, a: Arrival, alert_id: int, bodies: dict[bytes, int] | None) -> None:
+    def _join(self, group: Opening, a: Arrival, alert_id: int, shared: dict[bytes, int] | None) -> None:
+        number = group.state.number
         group.count += 1
         group.last_alert_at = max(group.last_alert_at, a.now)
         group.joined = True
         self._pending.touch(group)
-        payload_id: int | None = alert_id
+        payload_id = alert_id
         if a.digested:
             self._digest(group, alert_id)
-        elif bodies is not None:
-            payload_id = bodies.setdefault(a.payload, alert_id)
-        if payload_id == alert_id:
-            self._pending.payloads.append((alert_id, pack(a.payload)))
+        elif shared is not None:
+            payload_id = shared.setdefault(a.payload, alert_id)
         self._pending.alerts.append(
             (
                 alert_id,
-                group.state.number,
+                number,
+                group.last_alert,
                 group.count,
                 a.received_at,
                 a.now,
-                self._directory.manifest(self._connection, a.manifest),
+                self._directory.manifest(self._bulk, a.manifest),
                 ORIGINS[a.origin],
                 a.digested,
                 payload_id,
                 encode_outcome(a.decision.outcome),
+                self._body if payload_id == alert_id else None,
             )
         )
+        group.last_alert = alert_id
 
     def _digest(self, group: Opening, alert_id: int) -> None:
         """Over the rate limit only the first and the last payload of the group are kept."""
@@ -369,7 +381,7 @@ class Batch:
             group.digest_first = alert_id
             return
         if group.digest_last is not None:
-            self._pending.gone_payloads.append((group.digest_last,))
+            self._pending.gone_payloads.append(group.digest_last)
         group.digest_last = alert_id
 
     # --- signals ---
@@ -410,7 +422,7 @@ class Batch:
     def _has_children(self, number: int) -> bool:
         if self._families is None:
             rows = self._bulk.select(
-                alert_group, ("parent_id",), ("parent_id",), [(n,) for n in self._groups]
+                alert_group, ("t.parent_id",), ("parent_id",), [(n,) for n in self._groups]
             )
             self._families = {row[0] for row in rows}
         return number in self._families
@@ -418,7 +430,7 @@ class Batch:
     def _follow(self, number: int, action: Action, alert_id: int) -> None:
         """Rare, so not clever: write what is pending, let the children follow in the database, read them again."""
         self._pending.write(self._bulk)
-        changed = actions.follow_children(self._connection, number, action, alert=alert_id)
+        changed = actions.follow_children(self._bulk.connection, number, action, alert=alert_id)
         for state in changed:
             known = self._groups.get(state.number)
             if known is not None:
@@ -440,13 +452,14 @@ class Batch:
         if group.renotified_at is not None and at - group.renotified_at < RENOTIFY_AFTER:
             return
         group.renotified_at = at
+        group.changed = True
         self._pending.log(group.state.number, (Entry(kind=LogKind.NOTIFIED_AGAIN, at=at),), alert_id)
 
     def _stored(
         self, group: Opening, alert_id: int, *, created: bool, digested: bool, duplicate: bool = False
     ) -> Stored:
         if not group.route_name:
-            group.route_name = self._directory.route_name(self._connection, group.route)
+            group.route_name = self._directory.route_name(self._bulk, group.route)
             group.public_id = self._disguise.id_of(ids.GROUP, group.state.number)
         return Stored(
             alert_id=self._disguise.id_of(ids.ALERT, alert_id),

@@ -8,9 +8,9 @@ and built once.
 # ruff: noqa: S608 - the names in these texts come from tables.py, the values are always parameters
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
@@ -60,19 +60,38 @@ def _delete(table: str, columns: tuple[str, ...], *, arrays: bool) -> str:
 
 @lru_cache(maxsize=256)
 def _select(table: str, wanted: tuple[str, ...], by: tuple[str, ...], rest: str, *, arrays: bool) -> str:
-    names = ", ".join(f"t.{name}" for name in wanted)
+    names = ", ".join(wanted)
     if not arrays:
-        return f"SELECT {names} FROM {table} AS t WHERE {' AND '.join(f't.{name} = ?' for name in by)}{rest}"
+        return f"SELECT {names} FROM {table} AS t {rest.format(' AND '.join(f't.{name} = ?' for name in by))}"
     source = f"unnest({_arrays(metadata.tables[table], by)}) AS v ({', '.join(by)})"
-    return f"SELECT {names} FROM {source} JOIN {table} AS t ON {' AND '.join(f't.{n} = v.{n}' for n in by)}{rest}"
+    joined = " AND ".join(f"t.{name} = v.{name}" for name in by)
+    return f"SELECT {names} FROM {source} JOIN {table} AS t ON {joined} {rest.format('true')}"
+
+
+class Cursor(Protocol):
+    """What both drivers' cursors have."""
+
+    def execute(self, text: str, parameters: Any, /) -> Any: ...
+    def executemany(self, text: str, rows: Any, /) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+    def close(self) -> Any: ...
 
 
 class Bulk:
-    """Statements inside the transaction of `connection`, on its driver's cursor."""
+    """One transaction: statements on the driver's cursor, and a SQLAlchemy connection where one is asked for.
 
-    def __init__(self, connection: Connection) -> None:
-        self.arrays = connection.dialect.name == "postgresql"
-        self._cursor = connection.connection.cursor()
+    `arrays`: the driver is PostgreSQL's.
+    """
+
+    def __init__(self, cursor: Cursor, connect: Callable[[], Connection], *, arrays: bool) -> None:
+        self.arrays = arrays
+        self._cursor = cursor
+        self._connect = connect
+
+    @property
+    def connection(self) -> Connection:
+        """The same transaction for Core statements; asking costs as much as several rows."""
+        return self._connect()
 
     def insert(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
         if rows:
@@ -90,9 +109,17 @@ class Bulk:
             self._run(_delete(table.name, columns, arrays=self.arrays), rows)
 
     def select(
-        self, table: Table, wanted: tuple[str, ...], by: tuple[str, ...], rows: Sequence[Row], rest: str = ""
+        self,
+        table: Table,
+        wanted: tuple[str, ...],
+        by: tuple[str, ...],
+        rows: Sequence[Row],
+        rest: str = "WHERE {}",
     ) -> Iterable[Row]:
-        """Rows of `table` where the columns `by` have one of the given values; `rest` is more of the condition."""
+        """Rows of `table AS t` where the columns `by` have one of the given values.
+
+        `rest` follows the table: joins, then WHERE, in which `{}` stands for the comparison with the values.
+        """
         if not rows:
             return ()
         text = _select(table.name, wanted, by, rest, arrays=self.arrays)
@@ -117,7 +144,7 @@ class Bulk:
 
     def _fetch(self, text: str, parameters: Sequence[Any]) -> list[Row]:
         self._cursor.execute(text, parameters)
-        return self._cursor.fetchall()  # type: ignore[return-value]
+        return self._cursor.fetchall()
 
 
 def _columns(rows: Sequence[Row]) -> list[list[Any]]:

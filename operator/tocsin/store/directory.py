@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from tocsin.api.common import Identity
 from tocsin.flow.model import Digest
@@ -24,6 +24,9 @@ MOST = 100_000
 """Entries per memory; a full one starts over."""
 
 
+_LABEL = ("t.id", "t.key", "t.value")
+
+
 class Directory:
     """Owned by the committing thread. `settle` after a commit, `discard` after a rollback."""
 
@@ -35,6 +38,7 @@ class Directory:
         self._labels: dict[Pair, int] = {}
         self._new_numbers: dict[Identity, int] = {}
         self._new_labels: dict[Pair, int] = {}
+        self._unknown: set[Digest] = set()
 
     def settle(self) -> None:
         self._keep(self._numbers, self._new_numbers)
@@ -42,14 +46,15 @@ class Directory:
         self.discard()
 
     def discard(self) -> None:
-        if self._new_numbers or self._new_labels:
-            self._new_numbers, self._new_labels = {}, {}
+        self._new_numbers.clear()
+        self._new_labels.clear()
+        self._unknown.clear()
 
-    def learn(self, connection: Connection, wanted: Iterable[Identity]) -> None:
+    def learn(self, bulk: Bulk, wanted: Iterable[Identity]) -> None:
         """Give a number to all of these that have none yet."""
         missing = {i for i in wanted if i not in self._numbers and i not in self._new_numbers}
         if missing:
-            self._new_numbers.update(identities.ensure_all(connection, missing))
+            self._new_numbers.update(identities.ensure_all(bulk.connection, missing))
 
     def number(self, of: Identity) -> int:
         """Of an identity that was learnt."""
@@ -70,21 +75,24 @@ class Directory:
     def knows_route(self, name: str) -> bool:
         return name in self._routes
 
-    def route_name(self, connection: Connection, number: int) -> str:
+    def route_name(self, bulk: Bulk, number: int) -> str:
         known = self._names.get(number)
         if known is None:
-            of = identities.load(connection, (number,))[number]
+            of = identities.load(bulk.connection, (number,))[number]
             known = identities.route_name(of)
             if of not in self._new_numbers:
                 self._names[number] = known
         return known
 
-    def manifest(self, connection: Connection, digest: Digest) -> int | None:
+    def manifest(self, bulk: Bulk, digest: Digest) -> int | None:
         """None for a flow that was never published here."""
         known = self._manifests.get(digest)
-        if known is None:
-            known = connection.scalar(select(manifest.c.id).where(manifest.c.digest == bytes.fromhex(digest)))
-            if known is not None:
+        if known is None and digest not in self._unknown:
+            wanted = select(manifest.c.id).where(manifest.c.digest == bytes.fromhex(digest))
+            known = bulk.connection.scalar(wanted)
+            if known is None:
+                self._unknown.add(digest)
+            else:
                 if len(self._manifests) >= 1000:
                     self._manifests.clear()
                 self._manifests[digest] = known
@@ -103,7 +111,7 @@ class Directory:
         if missing:
             missing.sort()
             bulk.insert(label, ("key", "value"), missing, "ON CONFLICT (key, value) DO NOTHING")
-            for number, key, value in bulk.select(label, ("id", "key", "value"), ("key", "value"), missing):
+            for number, key, value in bulk.select(label, _LABEL, ("key", "value"), missing):
                 found[key, value] = self._new_labels[key, value] = number
         return found
 

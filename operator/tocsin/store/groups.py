@@ -14,7 +14,7 @@ from tocsin.flow.groups import GroupState, State
 from tocsin.flow.model import Micros
 from tocsin.store import identities, states
 from tocsin.store.backend import disguise_of
-from tocsin.store.tables import alert_group, group_label, label
+from tocsin.store.tables import alert_group, group_label, group_tally, label
 
 COUNT_CAP = 10_000
 
@@ -76,7 +76,7 @@ class GroupPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def get(connection: Connection, number: int) -> AlertGroup | None:
-    row = connection.execute(select(alert_group).where(alert_group.c.id == number)).first()
+    row = connection.execute(_query().where(alert_group.c.id == number)).first()
     return None if row is None else _read(connection, [row])[0]
 
 
@@ -92,7 +92,7 @@ def list_groups(
     conditions = _conditions(connection, wanted)
     if conditions is None:
         return GroupPage(items=(), next=None)
-    query: Select[Any] = select(alert_group).where(*conditions)
+    query = _query().where(*conditions)
     if before is not None:
         query = query.where(alert_group.c.id < before)
     rows = connection.execute(query.order_by(alert_group.c.id.desc()).limit(limit + 1)).all()
@@ -112,9 +112,15 @@ def count(connection: Connection, wanted: GroupFilter) -> Count:
 def children(connection: Connection, number: int) -> tuple[AlertGroup, ...]:
     """Groups attached to this one, oldest first."""
     rows = connection.execute(
-        select(alert_group).where(alert_group.c.parent_id == number).order_by(alert_group.c.id)
+        _query().where(alert_group.c.parent_id == number).order_by(alert_group.c.id)
     ).all()
     return _read(connection, rows)
+
+
+def _query() -> Select[Any]:
+    return select(
+        alert_group, group_tally.c.alerts_count, group_tally.c.last_alert_at, group_tally.c.digested_count
+    ).join(group_tally, group_tally.c.group_id == alert_group.c.id)
 
 
 def _conditions(connection: Connection, wanted: GroupFilter) -> list[ColumnElement[bool]] | None:

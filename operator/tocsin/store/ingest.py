@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-from sqlalchemy import Connection
+from itertools import chain
 
 from tocsin.api.ids import Disguise
 from tocsin.store.backend import Answer, Call
 from tocsin.store.batch import Batch
+from tocsin.store.bulk import Bulk
 from tocsin.store.directory import Directory
 from tocsin.store.errors import NotStorable, StoreUnavailable
 from tocsin.store.openings import Openings
+from tocsin.store.text import pack_all
+
+Prepared = Sequence[tuple[Call, Sequence[bytes]]]
+"""Calls with their packed payloads."""
 
 
 class Ingest:
@@ -23,29 +27,32 @@ class Ingest:
         self._directory = Directory()
         self._batches: list[Batch] = []
 
-    def store(self, connection: Connection, calls: Sequence[Call]) -> Sequence[Answer]:
+    def prepare(self, calls: Sequence[Call]) -> Prepared:
+        """The part that needs no transaction: compress the payloads."""
+        packed = iter(pack_all([arrival.payload for call in calls for arrival in call]))
+        return [(call, [next(packed) for _ in call]) for call in calls]
+
+    def store(self, bulk: Bulk, prepared: Prepared) -> Sequence[Answer]:
         """All calls in one go: the first thing that fails, fails all."""
-        batch = Batch(connection, self._directory, self._disguise, self._openings)
-        answers = batch.store(calls)
+        batch = Batch(bulk, self._directory, self._disguise, self._openings)
+        bodies = chain.from_iterable(packed for _, packed in prepared)
+        answers = batch.store([call for call, _ in prepared], bodies)
         self._batches.append(batch)
         return answers
 
     def store_each(
-        self,
-        connection: Connection,
-        calls: Sequence[Call],
-        unavailable: Callable[[BaseException], StoreUnavailable | None],
+        self, bulk: Bulk, prepared: Prepared, unavailable: Callable[[BaseException], StoreUnavailable | None]
     ) -> Sequence[Answer]:
         """Each call under its own savepoint, so that one alert cannot fail its neighbours.
 
         What `unavailable` blames on the database still fails them all.
         """
         answers: list[Answer] = []
-        for call in calls:
-            batch = Batch(connection, self._directory, self._disguise, self._openings)
+        for call, packed in prepared:
+            batch = Batch(bulk, self._directory, self._disguise, self._openings)
             try:
-                with connection.begin_nested():
-                    answers.extend(batch.store([call]))
+                with bulk.connection.begin_nested():
+                    answers.extend(batch.store([call], iter(packed)))
             except Exception as error:
                 if unavailable(error) is not None:
                     raise

@@ -26,16 +26,19 @@ _EXTRA = (
     "route_id",
     "grouping",
     "place",
+    "renotified_at",
+    "escalate_at",
+)
+TALLY = (
     "alerts_count",
+    "last_alert_id",
     "last_alert_at",
     "digested_count",
     "digest_first_id",
     "digest_last_id",
-    "renotified_at",
-    "escalate_at",
 )
-COLUMNS = states.COLUMNS + _EXTRA
-"""What `Opening.from_row` reads, in this order."""
+COLUMNS = (*(f"t.{name}" for name in states.COLUMNS + _EXTRA), *(f"y.{name}" for name in TALLY))
+"""What `Opening.from_row` reads, in this order: `t` is the group, `y` its tally."""
 
 _AT = len(states.COLUMNS)
 
@@ -58,6 +61,7 @@ class Opening:
         "integration",
         "joined",
         "key",
+        "last_alert",
         "last_alert_at",
         "place",
         "public_id",
@@ -79,6 +83,7 @@ class Opening:
         self.key = key
         self.place = 0
         self.count = 0
+        self.last_alert: int | None = None
         self.last_alert_at = 0
         self.digested = 0
         self.digest_first: int | None = None
@@ -98,14 +103,9 @@ class Opening:
             grouping=row[_AT + 2],
             key=None if row[_AT - 1] is None else bytes(row[_AT - 1]),
         )
-        made.place = row[_AT + 3]
-        made.count = row[_AT + 4]
-        made.last_alert_at = row[_AT + 5]
-        made.digested = row[_AT + 6]
-        made.digest_first = row[_AT + 7]
-        made.digest_last = row[_AT + 8]
-        made.renotified_at = row[_AT + 9]
-        made.escalate_at = row[_AT + 10]
+        made.place, made.renotified_at, made.escalate_at = row[_AT + 3 : _AT + 6]
+        made.count, made.last_alert, made.last_alert_at = row[_AT + 6 : _AT + 9]
+        made.digested, made.digest_first, made.digest_last = row[_AT + 9 :]
         return made
 
     @property

@@ -11,24 +11,24 @@ from tocsin.store import states
 from tocsin.store.bulk import Bulk, Row
 from tocsin.store.directory import Directory, Pair
 from tocsin.store.logbook import encode_details
-from tocsin.store.openings import Opening
+from tocsin.store.openings import TALLY, Opening
 from tocsin.store.tables import (
     alert,
     alert_group,
     duplicate,
     group_label,
+    group_tally,
     log_entry,
-    payload,
     timer,
     window_group,
 )
 from tocsin.store.text import clean
 from tocsin.store.timers import EXPIRE
 
-_PAYLOAD = ("id", "body")
 _ALERT = (
     "id",
     "group_id",
+    "previous_id",
     "ordinal",
     "received_at",
     "evaluated_at",
@@ -37,21 +37,12 @@ _ALERT = (
     "digested",
     "payload_id",
     "outcome",
+    "body",
 )
-_COUNTS = (
-    "id",
-    "alerts_count",
-    "last_alert_at",
-    "digested_count",
-    "digest_first_id",
-    "digest_last_id",
-    "renotified_at",
-)
-_STATE = ("id", *states.CHANGING, "escalate_at")
+_TALLY = ("group_id", *TALLY)
+_STATE = ("id", *states.CHANGING, "escalate_at", "renotified_at")
 _GROUP = (
-    *_COUNTS,
-    *states.CHANGING,
-    "escalate_at",
+    *_STATE,
     "integration_id",
     "route_id",
     "grouping",
@@ -59,6 +50,7 @@ _GROUP = (
     "place",
     "started_at",
     "title",
+    "first_alert_id",
     "received_at",
     "suppressed",
     "demo",
@@ -82,6 +74,7 @@ class Opened(msgspec.Struct, frozen=True):
     """The part of a new group that only its first alert knows."""
 
     title: str
+    first_alert: int
     received_at: int
     suppressed: bool
     demo: bool
@@ -93,8 +86,7 @@ class Pending:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.alerts: list[Row] = []
-        self.payloads: list[Row] = []
-        self.gone_payloads: list[Row] = []
+        self.gone_payloads: list[int] = []
         self.opened: dict[int, Opened] = {}
         self.labels: list[tuple[int, Pair]] = []
         self.memberships: list[Row] = []
@@ -129,7 +121,6 @@ class Pending:
 
     def write(self, bulk: Bulk) -> None:
         """At most a dozen statements, however many alerts."""
-        bulk.insert(payload, _PAYLOAD, self.payloads)
         bulk.insert(alert, _ALERT, self.alerts)
         self._write_groups(bulk)
         bulk.insert(log_entry, _LOG, self._log)
@@ -143,33 +134,34 @@ class Pending:
         bulk.insert(timer, _TIMER, expiries, _TIMER_CONFLICT)
         bulk.insert(duplicate, _DUPLICATE, list(self._duplicates.values()), _DUPLICATE_CONFLICT)
         if self.gone_payloads:
-            bulk.update(alert, ("id", "payload_id"), [(number, None) for (number,) in self.gone_payloads])
-            bulk.delete(payload, ("id",), self.gone_payloads)
+            gone = [(number, None, None) for number in self.gone_payloads]
+            bulk.update(alert, ("id", "payload_id", "body"), gone)
         self._clear()
 
     def _write_groups(self, bulk: Bulk) -> None:
         fresh: list[Row] = []
-        counted: list[Row] = []
+        fresh_tallies: list[Row] = []
+        tallies: list[Row] = []
         changed: list[Row] = []
-        for number, group in sorted(self._touched.items()):
+        for group in self._touched.values():
             if group.fresh:
                 fresh.append(self._fresh_row(group))
+                fresh_tallies.append(_tally(group))
             else:
                 if group.joined:
-                    counted.append(_counts(group))
+                    tallies.append(_tally(group))
                 if group.changed:
-                    changed.append((number, *states.changing_values(group.state), group.escalate_at))
+                    changed.append(_state(group))
             group.fresh = group.joined = group.changed = False
         bulk.insert(alert_group, _GROUP, fresh)
-        bulk.update(alert_group, _COUNTS, counted)
+        bulk.insert(group_tally, _TALLY, fresh_tallies)
+        bulk.update(group_tally, _TALLY, sorted(tallies))
         bulk.update(alert_group, _STATE, changed)
 
     def _fresh_row(self, group: Opening) -> Row:
         opened = self.opened[group.state.number]
         return (
-            *_counts(group),
-            *states.changing_values(group.state),
-            group.escalate_at,
+            *_state(group),
             group.integration,
             group.route,
             group.grouping,
@@ -177,6 +169,7 @@ class Pending:
             group.place,
             group.state.started_at,
             opened.title,
+            opened.first_alert,
             opened.received_at,
             opened.suppressed,
             opened.demo,
@@ -190,18 +183,28 @@ class Pending:
         self._cancelled.clear()
         self._log.clear()
         self.opened.clear()
-        for rows in (self.alerts, self.payloads, self.gone_payloads, self.memberships):
-            rows.clear()
+        self.alerts.clear()
+        self.memberships.clear()
+        self.gone_payloads.clear()
         self.labels.clear()
 
 
-def _counts(group: Opening) -> Row:
+def _state(group: Opening) -> Row:
+    return (
+        group.state.number,
+        *states.changing_values(group.state),
+        group.escalate_at,
+        group.renotified_at,
+    )
+
+
+def _tally(group: Opening) -> Row:
     return (
         group.state.number,
         group.count,
+        group.last_alert,
         group.last_alert_at,
         group.digested,
         group.digest_first,
         group.digest_last,
-        group.renotified_at,
     )

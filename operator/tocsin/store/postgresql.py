@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from contextlib import closing
+from typing import TypeVar, cast
 
 import psycopg
 from psycopg import errors
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from tocsin.api.ids import Disguise
 from tocsin.store import schema
 from tocsin.store.backend import DISGUISE, Answer, Call
+from tocsin.store.bulk import Bulk, Cursor
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.ingest import Ingest
 
@@ -98,20 +100,22 @@ class Postgresql:
         return self._try(run)
 
     def ingest(self, calls: Sequence[Call]) -> Sequence[Answer]:
+        prepared = self._ingest.prepare(calls)
         try:
-            return self._stored(lambda connection: self._ingest.store(connection, calls))
+            return self._stored(lambda bulk: self._ingest.store(bulk, prepared))
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - one alert's fault: find out whose, and store the others
-            return self._stored(lambda connection: self._ingest.store_each(connection, calls, unavailable))
+            return self._stored(lambda bulk: self._ingest.store_each(bulk, prepared, unavailable))
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _stored(self, store: Callable[[Connection], Sequence[Answer]]) -> Sequence[Answer]:
+    def _stored(self, store: Callable[[Bulk], Sequence[Answer]]) -> Sequence[Answer]:
         def run(connection: Connection) -> Sequence[Answer]:
             self._ingest.failed()  # an attempt before this one may have left something behind
-            return store(connection)
+            with closing(connection.connection.cursor()) as cursor:
+                return store(Bulk(cast("Cursor", cursor), lambda: connection, arrays=True))
 
         try:
             answers = self.write(run)

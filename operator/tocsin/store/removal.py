@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, select, update
 
 from tocsin.flow.decision import Outcome
-from tocsin.store import timers
+from tocsin.store import alerts, timers
 from tocsin.store.tables import (
     alert,
     alert_group,
     duplicate,
     group_label,
+    group_tally,
     log_entry,
-    payload,
     timer,
     window_group,
     window_occurrence,
@@ -29,16 +29,10 @@ def wipe(connection: Connection, number: int, *, actor: str) -> None:
     """Empty every payload and text of a group; numbers, times, labels and log stay (alert-flow R-ACT-10)."""
     notice = clean(f"Wiped by {actor}" if actor else "Wiped")
     connection.execute(update(alert_group).where(alert_group.c.id == number).values(title=notice))
-    last = 0
-    while True:
-        rows = connection.execute(
-            select(alert.c.id, alert.c.outcome)
-            .where(alert.c.group_id == number, alert.c.id > last)
-            .order_by(alert.c.id)
-            .limit(_AT_ONCE)
-        ).all()
-        if not rows:
-            return
+    last: int | None = None
+    while numbers := alerts.chain(connection, number, before=last, limit=_AT_ONCE):
+        hand_over_payloads(connection, numbers)
+        rows = connection.execute(select(alert.c.id, alert.c.outcome).where(alert.c.id.in_(numbers))).all()
         for row in rows:
             before = decode_outcome(bytes(row.outcome))
             emptied = Outcome(
@@ -49,14 +43,8 @@ def wipe(connection: Connection, number: int, *, actor: str) -> None:
                 resolve=before.resolve,
                 windows=before.windows,
             )
-            connection.execute(
-                update(alert)
-                .where(alert.c.id == row.id)
-                .values(payload_id=row.id, outcome=encode_outcome(emptied))
-            )
-        numbers = [row.id for row in rows]
-        drop_payloads(connection, numbers)
-        connection.execute(payload.insert(), [{"id": n, "body": pack(EMPTY)} for n in numbers])
+            values = {"payload_id": row.id, "outcome": encode_outcome(emptied), "body": pack(EMPTY)}
+            connection.execute(update(alert).where(alert.c.id == row.id).values(values))
         last = numbers[-1]
 
 
@@ -81,20 +69,31 @@ def delete_groups(connection: Connection, numbers: Collection[int]) -> None:
         update(window_occurrence).where(window_occurrence.c.group_id.in_(wanted)).values(group_id=None)
     )
     connection.execute(update(alert_group).where(alert_group.c.parent_id.in_(wanted)).values(parent_id=None))
+    connection.execute(delete(group_tally).where(group_tally.c.group_id.in_(wanted)))
     connection.execute(delete(alert_group).where(alert_group.c.id.in_(wanted)))
 
 
 def delete_alerts(connection: Connection, number: int, *, limit: int) -> int:
-    """Remove the oldest alerts of a group; how many."""
-    wanted = select(alert.c.id).where(alert.c.group_id == number).order_by(alert.c.id).limit(limit)
-    some = connection.scalars(wanted).all()
-    connection.execute(delete(alert).where(alert.c.id.in_(some)))
-    drop_payloads(connection, some)
+    """Remove the newest alerts of a group that is on its way out; how many."""
+    some = alerts.chain(connection, number, limit=limit)
+    if some:
+        following = select(alert.c.previous_id).where(alert.c.id == some[-1]).scalar_subquery()
+        connection.execute(
+            update(group_tally).where(group_tally.c.group_id == number).values(last_alert_id=following)
+        )
+        hand_over_payloads(connection, some)
+        connection.execute(delete(alert).where(alert.c.id.in_(some)))
     return len(some)
 
 
-def drop_payloads(connection: Connection, numbers: Collection[int]) -> None:
-    """Remove the payload rows of these alerts, handing a row that others share to the first of them."""
+def drop_payloads(connection: Connection, numbers: Sequence[int]) -> None:
+    """Forget the payloads of these alerts; the alerts stay."""
+    hand_over_payloads(connection, numbers)
+    connection.execute(update(alert).where(alert.c.id.in_(numbers)).values(payload_id=None, body=None))
+
+
+def hand_over_payloads(connection: Connection, numbers: Sequence[int]) -> None:
+    """Before these alerts lose their bodies: give a body that other alerts share to the first of those."""
     shared = connection.execute(
         select(alert.c.id, alert.c.payload_id)
         .where(alert.c.payload_id.in_(numbers), alert.c.payload_id != alert.c.id, alert.c.id.not_in(numbers))
@@ -102,11 +101,9 @@ def drop_payloads(connection: Connection, numbers: Collection[int]) -> None:
     ).all()
     heirs: dict[int, int] = {}
     for row in shared:
-        heir = heirs.get(row.payload_id)
-        if heir is None:
-            heirs[row.payload_id] = row.id
-            body = connection.scalar(select(payload.c.body).where(payload.c.id == row.payload_id))
-            if body is not None:
-                connection.execute(payload.insert().values(id=row.id, body=body))
-        connection.execute(update(alert).where(alert.c.id == row.id).values(payload_id=heirs[row.payload_id]))
-    connection.execute(delete(payload).where(payload.c.id.in_(numbers)))
+        heir = heirs.setdefault(row.payload_id, row.id)
+        values: dict[str, object] = {"payload_id": heir}
+        if heir == row.id:
+            body = connection.scalar(select(alert.c.body).where(alert.c.id == row.payload_id))
+            values["body"] = body
+        connection.execute(update(alert).where(alert.c.id == row.id).values(values))

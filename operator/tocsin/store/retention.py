@@ -10,13 +10,14 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, func, select, text, update
 
 from tocsin.flow.model import Micros
-from tocsin.store import actions, credentials, dialects, removal, replicas, revisions, schema
+from tocsin.store import actions, alerts, credentials, dialects, removal, replicas, revisions, schema
 from tocsin.store.tables import (
     alert,
     alert_group,
     dead_letter,
     duplicate,
     fragment,
+    group_tally,
     manifest,
     revision,
 )
@@ -88,12 +89,7 @@ def _sweep_groups(connection: Connection, before: int) -> tuple[int, bool]:
     done: list[int] = []
     budget = BATCH
     for number in expired:
-        still = connection.scalar(
-            select(func.count()).select_from(
-                select(alert.c.id).where(alert.c.group_id == number).limit(BATCH + 1).subquery()
-            )
-        )
-        assert still is not None
+        still = len(alerts.chain(connection, number, limit=budget + 1))
         if still > budget:
             if not done:
                 removal.delete_alerts(connection, number, limit=BATCH)
@@ -113,50 +109,41 @@ def _sweep_payloads(connection: Connection, before: int, kept: int) -> tuple[int
         .order_by(alert.c.id)
         .limit(BATCH)
     ).all()
-    old = []
+    newest: dict[int, int] = {}
     for row in rows:
         if row.received_at > before:
             break
-        old.append(row)
-    gone = 0
-    for group in sorted({row.group_id for row in old}):
-        spared = _spare(connection, group, before, kept)
-        gone += spared
-        if spared == BATCH:
-            return gone, True  # this group has more to spare: the cursor waits
-    if old:
-        schema.write_setting(connection, CURSOR, str(old[-1].id).encode())
-    return gone, len(old) == BATCH
+        newest[row.group_id] = cursor = row.id
+    gone = sum(_spare(connection, group, alert_id, kept) for group, alert_id in sorted(newest.items()))
+    if newest:
+        schema.write_setting(connection, CURSOR, str(cursor).encode())
+    return gone, bool(rows) and cursor == rows[-1].id and len(rows) == BATCH
 
 
-def _spare(connection: Connection, group: int, before: int, kept: int) -> int:
-    """Drop up to a thousand old payloads between the first and the last of one group."""
-    row = connection.execute(
-        select(alert_group.c.alerts_count, alert_group.c.payloads_from).where(alert_group.c.id == group)
+def _spare(connection: Connection, group: int, newest: int, kept: int) -> int:
+    """Drop what lies between the first and the last payloads to keep, from alert `newest` (old enough) backwards."""
+    tally = connection.execute(
+        select(group_tally.c.alerts_count, group_tally.c.spared_to).where(group_tally.c.group_id == group)
     ).first()
-    if row is None or row.alerts_count <= 2 * kept:
+    if tally is None or tally.alerts_count <= 2 * kept:
         return 0
-    candidates = connection.execute(
-        select(alert.c.id, alert.c.payload_id)
-        .where(
-            alert.c.group_id == group,
-            alert.c.id > row.payloads_from,
-            alert.c.ordinal > kept,
-            alert.c.ordinal <= row.alerts_count - kept,
-            alert.c.received_at <= before,
+    ordinal = connection.scalar(select(alert.c.ordinal).where(alert.c.id == newest)) or 0
+    done = max(kept, tally.spared_to)
+    if ordinal <= done:
+        return 0
+    walked = [*alerts.chain(connection, group, before=newest, limit=ordinal - done - 1), newest]
+    gone = connection.scalars(
+        select(alert.c.id).where(
+            alert.c.id.in_(walked),
+            alert.c.ordinal > done,
+            alert.c.ordinal <= tally.alerts_count - kept,
+            alert.c.payload_id.is_not(None),
         )
-        .order_by(alert.c.id)
-        .limit(BATCH)
     ).all()
-    if not candidates:
-        return 0
-    numbers = [c.id for c in candidates if c.payload_id is not None]
-    removal.drop_payloads(connection, numbers)
-    connection.execute(update(alert).where(alert.c.id.in_(numbers)).values(payload_id=None))
-    connection.execute(
-        update(alert_group).where(alert_group.c.id == group).values(payloads_from=candidates[-1].id)
-    )
-    return len(candidates)
+    removal.drop_payloads(connection, gone)
+    spared_to = max(tally.spared_to, min(ordinal, tally.alerts_count - kept))
+    connection.execute(update(group_tally).where(group_tally.c.group_id == group).values(spared_to=spared_to))
+    return len(gone)
 
 
 def _sweep_rows(connection: Connection, table: Table, column: str, before: int) -> int:

@@ -16,7 +16,8 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from tocsin.api.ids import Disguise
 from tocsin.store import schema
-from tocsin.store.backend import DISGUISE, Answer, Call
+from tocsin.store.backend import DISGUISE, OPENINGS, Answer, Call
+from tocsin.store.bulk import Bulk
 from tocsin.store.errors import StoreLocked, StoreUnavailable
 from tocsin.store.ingest import Ingest
 from tocsin.store.openings import Openings
@@ -98,7 +99,8 @@ def _connect(engine: Engine, *, write: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        if not _raw(connection).in_transaction:  # ingest has begun already
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
@@ -128,7 +130,7 @@ class Sqlite:
                 assert key is not None
             self.disguise = Disguise(key)
             for engine in (self._writer, self._readers):
-                engine.update_execution_options(**{DISGUISE: self.disguise})
+                engine.update_execution_options(**{DISGUISE: self.disguise, OPENINGS: self.openings})
         except BaseException:
             self._lock.release()
             raise
@@ -143,19 +145,37 @@ class Sqlite:
             return fn(connection)
 
     def ingest(self, calls: Sequence[Call]) -> Sequence[Answer]:
+        prepared = self._ingest.prepare(calls)
         try:
-            return self._stored(lambda connection: self._ingest.store(connection, calls))
+            return self._stored(lambda bulk: self._ingest.store(bulk, prepared))
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - one alert's fault: find out whose, and store the others
-            return self._stored(lambda connection: self._ingest.store_each(connection, calls, unavailable))
+            return self._stored(lambda bulk: self._ingest.store_each(bulk, prepared, unavailable))
 
-    def _stored(self, store: Callable[[Connection], Sequence[Answer]]) -> Sequence[Answer]:
-        try:
-            answers = self.write(store)
-        except BaseException:
-            self._ingest.failed()
-            raise
+    def _stored(self, store: Callable[[Bulk], Sequence[Answer]]) -> Sequence[Answer]:
+        """One transaction on the driver's own connection; SQLAlchemy's joins it only when Core is needed."""
+        with self._available():
+            pooled = self._writer.raw_connection()
+            raw = cast("sqlite3.Connection", pooled.dbapi_connection)
+            core: list[Connection] = []
+
+            def connect() -> Connection:
+                if not core:
+                    core.append(self._writer.connect())
+                return core[0]
+
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                answers = store(Bulk(raw.cursor(), connect, arrays=False))
+                raw.commit()
+            except BaseException:
+                raw.rollback()
+                self._ingest.failed()
+                raise
+            finally:
+                for connection in core:
+                    connection.close()
         self._ingest.committed()
         return answers
 

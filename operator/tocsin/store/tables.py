@@ -166,14 +166,9 @@ alert_group = Table(
     Column("place", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("title", Text, nullable=False),
+    Column("first_alert_id", BigInteger, nullable=True),
     Column("received_at", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
-    Column("alerts_count", BigInteger, nullable=False),
-    Column("last_alert_at", BigInteger, nullable=False),
-    Column("digested_count", BigInteger, nullable=False, server_default=text("0")),
-    Column("digest_first_id", BigInteger, nullable=True),
-    Column("digest_last_id", BigInteger, nullable=True),
-    Column("payloads_from", BigInteger, nullable=False, server_default=text("0")),
     Column("acknowledged_at", BigInteger, nullable=True),
     Column("acknowledged_cause", Text, nullable=True),
     Column("acknowledged_by", Text, nullable=True),
@@ -240,8 +235,26 @@ alert_group = Table(
 
 `place`: 0 as long as it is as an alert opened it, its own number once it was unresolved; among the open groups of a
 route and grouping id alerts join the one with the lowest place. `occurrence_id`: it is the maintenance group of that occurrence.
-`suppressed`: opened under a window, not escalated. `payloads_from`: retention has been through the alerts up to this one.
+`suppressed`: opened under a window, not escalated.
  `escalate_at`: escalation is owed from then on.
+"""
+
+group_tally = Table(
+    "group_tally",
+    metadata,
+    Column("group_id", Key, primary_key=True, autoincrement=False),
+    Column("alerts_count", BigInteger, nullable=False),
+    Column("last_alert_id", BigInteger, nullable=True),
+    Column("last_alert_at", BigInteger, nullable=False),
+    Column("digested_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("digest_first_id", BigInteger, nullable=True),
+    Column("digest_last_id", BigInteger, nullable=True),
+    Column("spared_to", BigInteger, nullable=False, server_default=text("0")),
+)
+"""The part of a group that every alert changes, one short row each: few pages to write for many groups.
+
+`last_alert_id` heads the chain of the group's alerts. `digest_*`: the payloads kept of alerts over the rate limit.
+`spared_to`: retention has been through the payloads of the alerts with an ordinal up to this.
 """
 
 label = Table(
@@ -268,6 +281,7 @@ alert = Table(
     metadata,
     Column("id", Key, primary_key=True),
     Column("group_id", BigInteger, nullable=False),
+    Column("previous_id", BigInteger, nullable=True),
     Column("ordinal", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("evaluated_at", BigInteger, nullable=False),
@@ -276,7 +290,7 @@ alert = Table(
     Column("digested", Boolean, nullable=False),
     Column("payload_id", BigInteger, nullable=True),
     Column("outcome", LargeBinary, nullable=False),
-    Index("ix_alert_group_id", "group_id", "id"),
+    Column("body", LargeBinary, nullable=True),
     Index(
         "ix_alert_shared_payload",
         "payload_id",
@@ -285,15 +299,11 @@ alert = Table(
     ),
     sqlite_autoincrement=True,
 )
-"""`ordinal` counts within the group from 1. `payload_id`: null once the payload is gone. `outcome` is JSON."""
-
-payload = Table(
-    "payload",
-    metadata,
-    Column("id", Key, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),
-)
-"""zstd; the id is that of the first alert that has it (alerts of one request with equal payloads share it)."""
+"""Only ever appended to, whatever the group: alerts of a group are a chain by `previous_id`, not an index, because an
+index would dirty a page of its own for every alert. `ordinal` counts within the group from 1. `payload_id` names the
+alert whose `body` (zstd) is the payload: itself, or an earlier one of the same request with equal content; null once
+the payload is gone. `outcome` is JSON.
+"""
 
 log_entry = Table(
     "log_entry",

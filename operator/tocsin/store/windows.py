@@ -16,7 +16,7 @@ from tocsin.flow.decision import WindowInForce
 from tocsin.flow.groups import AUTOMATIC, Action, Actor, Entry, LogKind, State, Verb, collect
 from tocsin.flow.model import Micros
 from tocsin.store import actions, dialects, identities, logbook
-from tocsin.store.tables import FIRING, alert_group, window_group, window_occurrence
+from tocsin.store.tables import FIRING, alert_group, group_tally, window_group, window_occurrence
 
 MAINTENANCE = "Maintenance"
 DEBUG = "Debug"
@@ -118,8 +118,6 @@ def make_group(
         "title": f"Maintenance {occurrence.window.namespace}/{occurrence.window.name}",
         "received_at": at,
         "started_at": at,
-        "alerts_count": 0,
-        "last_alert_at": at,
         "suppressed": True,
         "occurrence_id": occurrence.id,
     }
@@ -128,6 +126,7 @@ def make_group(
     made = connection.execute(alert_group.insert().values(values)).inserted_primary_key
     assert made is not None
     group = int(made[0])
+    connection.execute(group_tally.insert().values(group_id=group, alerts_count=0, last_alert_at=at))
     connection.execute(
         update(window_occurrence).where(window_occurrence.c.id == occurrence.id).values(group_id=group)
     )

@@ -24,12 +24,12 @@ def upgrade() -> None:
     _create_duplicate()
     _create_fragment()
     _create_group_label()
+    _create_group_tally()
     _create_identity()
     _create_label()
     _create_leadership()
     _create_log_entry()
     _create_manifest()
-    _create_payload()
     _create_replica()
     _create_setting()
     _create_snapshot()
@@ -46,6 +46,7 @@ def _create_alert() -> None:
         "alert",
         sa.Column("id", KEY, nullable=False),
         sa.Column("group_id", sa.BigInteger(), nullable=False),
+        sa.Column("previous_id", sa.BigInteger(), nullable=True),
         sa.Column("ordinal", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("evaluated_at", sa.BigInteger(), nullable=False),
@@ -54,10 +55,10 @@ def _create_alert() -> None:
         sa.Column("digested", sa.Boolean(), nullable=False),
         sa.Column("payload_id", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_alert_group_id", "alert", ["group_id", "id"], unique=False)
     op.create_index(
         "ix_alert_shared_payload",
         "alert",
@@ -79,14 +80,9 @@ def _create_alert_group() -> None:
         sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.SmallInteger(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("first_alert_id", sa.BigInteger(), nullable=True),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("alerts_count", sa.BigInteger(), nullable=False),
-        sa.Column("last_alert_at", sa.BigInteger(), nullable=False),
-        sa.Column("digested_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("digest_first_id", sa.BigInteger(), nullable=True),
-        sa.Column("digest_last_id", sa.BigInteger(), nullable=True),
-        sa.Column("payloads_from", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("acknowledged_at", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_cause", sa.Text(), nullable=True),
         sa.Column("acknowledged_by", sa.Text(), nullable=True),
@@ -230,6 +226,21 @@ def _create_group_label() -> None:
     op.create_index(op.f("ix_group_label_group_id"), "group_label", ["group_id"], unique=False)
 
 
+def _create_group_tally() -> None:
+    op.create_table(
+        "group_tally",
+        sa.Column("group_id", KEY, autoincrement=False, nullable=False),
+        sa.Column("alerts_count", sa.BigInteger(), nullable=False),
+        sa.Column("last_alert_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_alert_at", sa.BigInteger(), nullable=False),
+        sa.Column("digested_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("digest_first_id", sa.BigInteger(), nullable=True),
+        sa.Column("digest_last_id", sa.BigInteger(), nullable=True),
+        sa.Column("spared_to", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("group_id", name=op.f("pk_group_tally")),
+    )
+
+
 def _create_identity() -> None:
     op.create_table(
         "identity",
@@ -297,15 +308,6 @@ def _create_manifest() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_manifest")),
         sa.UniqueConstraint("digest", name=op.f("uq_manifest_digest")),
         sqlite_autoincrement=True,
-    )
-
-
-def _create_payload() -> None:
-    op.create_table(
-        "payload",
-        sa.Column("id", KEY, autoincrement=False, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_payload")),
     )
 
 
