@@ -27,9 +27,9 @@ _encoder = msgspec.json.Encoder()
 
 
 class Answer:
-    """One response. aiohttp's connection calls `prepare` and `write_eof`, and reads `keep_alive`."""
+    """One response, and the Integration (`namespace/name`) that it is about. aiohttp's connection calls `prepare` and `write_eof`, and reads `keep_alive`."""
 
-    __slots__ = ("body", "content_type", "headers", "keep_alive", "status")
+    __slots__ = ("body", "content_type", "headers", "integration", "keep_alive", "status")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Answer:
         self.content_type = content_type
         self.headers = headers
         self.keep_alive = keep_alive
+        self.integration = ""
 
     @property
     def body_length(self) -> int:

@@ -7,6 +7,7 @@ was left out.
 from __future__ import annotations
 
 from tocsin.problems import Problem
+from tocsin.receive.answers import Answer
 from tocsin.receive.endpoints import Endpoint
 from tocsin.receive.environment import Environment
 
@@ -17,13 +18,10 @@ _MOST_REMEMBERED = 10_000
 
 
 class FaultLog:
-    """With `settings.access_log` no line is left out."""
-
     def __init__(self, environment: Environment) -> None:
         self._log = environment.telemetry.log
         self._tallies = environment.tallies
         self._seconds = environment.seconds
-        self._everything = environment.settings.access_log
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def refused(self, endpoint: Endpoint | None, problem: Problem) -> None:
@@ -44,6 +42,16 @@ class FaultLog:
             left_out=left_out,
         )
 
+    def answered(self, answer: Answer, method: str, seconds: float) -> None:
+        """The access log's line: who, what and how long, never the path."""
+        self._log.info(
+            "request answered",
+            integration=answer.integration,
+            method=method,
+            status=answer.status,
+            seconds=round(seconds, 6),
+        )
+
     def broken(self, endpoint: Endpoint | None, error: BaseException) -> None:
         """Our own fault: always logged, with its traceback."""
         self._log.error(
@@ -54,7 +62,7 @@ class FaultLog:
         """How many lines were left out before this one; None to leave out this one too."""
         now = self._seconds()
         last = self._said.get(key)
-        if last is not None and now - last[0] < QUIET and not self._everything:
+        if last is not None and now - last[0] < QUIET:
             self._said[key] = (last[0], last[1] + 1)
             return None
         if len(self._said) >= _MOST_REMEMBERED:

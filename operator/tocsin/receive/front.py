@@ -40,7 +40,7 @@ class Front:
         health = Health(environment.telemetry, self.not_ready, metrics_bearer=settings.metrics_bearer)
         services = Services(health=health, environment=environment, ingest=ingest)
         self.listeners = tuple(Listener(address, services) for address in addresses)
-        self._reloading: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     def not_ready(self) -> str:
         return DRAINING if self._draining else self._not_ready()
@@ -54,7 +54,10 @@ class Front:
             await self.close()
             raise
         if any(listener.address.tls for listener in self.listeners):
-            self._reloading = asyncio.create_task(self._reload(), name="reload certificates")
+            self._background.append(asyncio.create_task(self._reload(), name="reload certificates"))
+        if self._ingest is not None:
+            follow = self._ingest.follow_credentials()
+            self._background.append(asyncio.create_task(follow, name="follow credentials"))
         for listener in self.listeners:
             self._telemetry.log.info("listening", host=listener.address.host, port=listener.port)
 
@@ -83,10 +86,10 @@ class Front:
 
     async def close(self) -> None:
         """Ends everything at once."""
-        if self._reloading is not None:
-            self._reloading.cancel()
-            await asyncio.gather(self._reloading, return_exceptions=True)
-            self._reloading = None
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._background.clear()
         for listener in self.listeners:
             await listener.close()
 

@@ -71,28 +71,44 @@ class Ingest:
         self._handshakes = Handshakes()
         self._sidetracks = Sidetracks(store)
         self._faults = FaultLog(environment)
+        self.handle = self._logged if environment.settings.access_log else self._answer
+        """Answers one request. Never raises, except when it is cancelled."""
         self.closed = False
         """Set when draining has come to its end: what still comes in is refused."""
 
-    async def handle(self, request: web.BaseRequest) -> Answer:
-        """Never raises, except when it is cancelled."""
+    async def follow_credentials(self) -> None:
+        """Keeps tokens and secrets up to date until cancelled; whoever listens runs it."""
+        await self._credentials.follow()
+
+    async def _logged(self, request: web.BaseRequest) -> Answer:
+        started = self._seconds()
+        answer = await self._answer(request)
+        self._faults.answered(answer, request.method, self._seconds() - started)
+        return answer
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
         located: Located | None = None
         try:
             reason = "this receiver is shutting down" if self.closed else self._live.not_ready
             if reason:
                 raise ProblemError(unavailable("not-ready", reason))
             now = self._now()
-            located = await self._locate(_path(request), now)
+            path = _path(request)
+            try:
+                located = self._endpoints.locate(path, now)
+            except ProblemError:
+                located = await self._look_again(path, now)
             suffix = located.suffix
             if suffix is ALERT or suffix == API_ALERTS:
-                return await self._alert(request, located, now)
-            if suffix == HEARTBEAT:
-                return await self._heartbeat(request, located, now)
-            if suffix == API_STATUS:
-                return self._status(request, located)
-            raise ProblemError(
-                not_found("nothing is answered at this URL", action="check what follows the token")
-            )
+                answer = await self._alert(request, located, now)
+            elif suffix == HEARTBEAT:
+                answer = await self._heartbeat(request, located, now)
+            elif suffix == API_STATUS:
+                answer = self._status(request, located)
+            else:
+                raise ProblemError(_NOTHING_HERE)
+            answer.integration = located.endpoint.name
+            return answer
         except ProblemError as error:
             problem = error.problem
         except StoreError:
@@ -101,16 +117,14 @@ class Ingest:
             self._faults.broken(located.endpoint if located else None, error)
             problem = _INTERNAL
         self._faults.refused(located.endpoint if located else None, problem)
-        return refused(problem, keep_alive=request.content.is_eof())
+        answer = refused(problem, keep_alive=request.content.is_eof())
+        answer.integration = located.endpoint.name if located else ""
+        return answer
 
-    async def _locate(self, path: str, now: Micros) -> Located:
-        """A URL that is not known may be younger than what this process knows: it looks again, once a second at most."""
-        try:
-            return self._endpoints.locate(path, now)
-        except ProblemError:
-            if not await self._credentials.refresh_if_older(1.0):
-                raise
-            return self._endpoints.locate(path, now)
+    async def _look_again(self, path: str, now: Micros) -> Located:
+        """A URL that is not known may be younger than what this process knows: it reads anew, once a second at most."""
+        await self._credentials.refresh_if_older(1.0)
+        return self._endpoints.locate(path, now)
 
     async def _alert(self, request: web.BaseRequest, located: Located, now: Micros) -> Answer:
         endpoint = located.endpoint
@@ -365,6 +379,7 @@ def _no_api(endpoint: Endpoint) -> Problem:
     )
 
 
+_NOTHING_HERE = not_found("nothing is answered at this URL", action="check what follows the token")
 _NO_HEARTBEAT = not_found(
     "this Integration declares no heartbeat, so nothing was started",
     action="set spec.heartbeat on the Integration",

@@ -35,4 +35,5 @@ class Settings:
     drain_deadline: float = 25.0
     tls_poll: float = 5.0
     access_log: bool = False
+    """One log line per request, by Integration."""
     metrics_bearer: str = ""
