@@ -52,12 +52,14 @@ class Occurrence(NamedTuple):
 class Span(NamedTuple):
     """What holds from `since` up to and without `until`: one occurrence, or none.
 
-    With an occurrence the bounds are its own; without one, `until` is the next start or the end of the search.
+    With an occurrence the bounds are its own. Without one, `until` is `boundary`, the next start; where there is
+    none within two years, `boundary` is None and `until` the end of the search.
     """
 
     since: Micros
     until: Micros
     occurrence: Occurrence | None
+    boundary: Micros | None
 
 
 class Schedule:
@@ -94,11 +96,7 @@ class Schedule:
 
     def next_boundary(self, after: Micros) -> Micros | None:
         """The first start or end later than `after`, if there is one within two years."""
-        running = self.occurrence_at(after)
-        if running is not None:
-            return running.end
-        upcoming = self.next_occurrence(after)
-        return None if upcoming is None else upcoming.start
+        return self.span_at(after).boundary
 
     def upcoming(self, after: Micros) -> Iterator[Occurrence]:
         """All occurrences that start later than `after`, for two years."""
@@ -123,8 +121,8 @@ class Schedule:
         if start is not None:
             running = self._occurrence(start, following)
             if now < running.end:
-                return Span(running.start, running.end, running)
-        return Span(now, Micros(now + HORIZON) if following is None else following, None)
+                return Span(running.start, running.end, running, running.end)
+        return Span(now, Micros(now + HORIZON) if following is None else following, None, following)
 
     def _occurrence(self, start: Micros, following: Micros | None) -> Occurrence:
         end = start + self._duration
