@@ -58,7 +58,7 @@ class Expressions(Writer):
             case nodes.Getattr() | nodes.Getitem():
                 return self._lookup(node)
             case nodes.Not():
-                return Value(f"(not {self._value(node.node).code})", "bool")
+                return Value(self._truth(node), "bool")
             case nodes.And() | nodes.Or():
                 return self._either(node)
             case nodes.Compare():
@@ -113,30 +113,51 @@ class Expressions(Writer):
         return self._metered(outside)
 
     def _lookup(self, node: nodes.Getattr | nodes.Getitem) -> Value:
-        key = _key(node)
         path = path_of(node)
-        if isinstance(node, nodes.Getattr) and node.attr.startswith("__"):
-            raise Unsupported
-        if key is None:
+        steps, inner = _steps(node)
+        if not steps:
             return self._subscript(cast("nodes.Getitem", node), path)
-        steps: list[tuple[bool, str | int]] = []
-        inner: nodes.Expr = node
-        while isinstance(inner, nodes.Getattr | nodes.Getitem) and (key := _key(inner)) is not None:
-            if isinstance(inner, nodes.Getattr) and inner.attr.startswith("__"):
-                raise Unsupported
-            steps.append((isinstance(inner, nodes.Getattr), key))
-            inner = inner.node
-        steps.reverse()
         base = self._value(inner)
         if base.kind == "any":
             return self._lookup_any(base, node, path)
         root = self._atom(base)
+        if len(steps) == 1 and isinstance(steps[0], str):
+            name = self._find(root, steps)
+            self._emit(f"if {name} is ABSENT:")
+            self._emit(f" {name} = Missing({path!r}, v.notes)")
+        else:
+            name = self._try(root, steps, f"Missing({path!r}, v.notes)")
+        return Value(name, "json")
+
+    def _find(self, root: str, steps: list[str | int]) -> str:
+        """A name that holds the value, or ABSENT, which is false. Fast for what is there and for what is not."""
+        if not all(isinstance(step, str) for step in steps):
+            return self._try(root, steps, "ABSENT")
+        name = self._name()
+        for step in steps:
+            self._emit(f"{name} = {root}.get({step!r}, ABSENT) if {root}.__class__ is dict else ABSENT")
+            root = name
+        return name
+
+    def _try(self, root: str, steps: list[str | int], absent: str) -> str:
         name = self._name()
         self._emit("try:")
-        self._emit(f" {name} = {root}{''.join(f'[{key!r}]' for _, key in steps)}")
+        self._emit(f" {name} = {root}{''.join(f'[{step!r}]' for step in steps)}")
         self._emit("except (KeyError, IndexError, TypeError):")
-        self._emit(f" {name} = walk(v.notes, {root}, {self._constant(tuple(steps))}, {path!r})")
-        return Value(name, "json")
+        self._emit(f" {name} = {absent}")
+        return name
+
+    def _truth(self, node: nodes.Node) -> str:
+        """What is true exactly if the expression is; nobody needs to know what is missing."""
+        if isinstance(node, nodes.Not):
+            return f"(not {self._truth(node.node)})"
+        if isinstance(node, nodes.Getattr | nodes.Getitem):
+            steps, inner = _steps(node)
+            if steps:
+                base = self._value(inner)
+                if base.kind != "any":
+                    return self._find(self._atom(base), steps)
+        return self._value(node).code
 
     def _lookup_any(self, base: Value, node: nodes.Getattr | nodes.Getitem, path: str) -> Value:
         """One step of a lookup in something that is perhaps no part of the payload."""
@@ -158,18 +179,35 @@ class Expressions(Writer):
         return Value(code, "json" if base.kind == "json" else "any")
 
     def _either(self, node: nodes.And | nodes.Or) -> Value:
-        left = self._value(node.left)
-        name = self._temporary(left.code)
-        self._emit(f"if {'' if isinstance(node, nodes.And) else 'not '}{name}:")
-        self._indent += 1
-        right = self._value(node.right)
-        self._emit(f"{name} = {right.code}")
-        self._indent -= 1
-        return Value(name, _common(left.kind, right.kind))
+        """The operands one after the other, until one decides."""
+        is_or = isinstance(node, nodes.Or)
+        *others, last = _operands(node, type(node))
+        name, kind = self._name(), ""
+        for index, operand in enumerate([*others, last]):
+            if index:
+                self._emit(f"if {'not ' if is_or else ''}{name}:")
+                self._indent += 1
+            if is_or and operand is not last and self._is_lookup(operand):
+                code, found = self._truth(operand), "json"
+            else:
+                value = self._value(operand)
+                code, found = value.code, value.kind
+            self._emit(f"{name} = {code}")
+            kind = _common(kind, found) if index else found
+            self._indent -= bool(index)
+        return Value(name, "json" if kind == "const" else kind)
+
+    def _is_lookup(self, node: nodes.Node) -> bool:
+        """Whether this is surely a lookup in payload or labels."""
+        while isinstance(node, nodes.Getattr | nodes.Getitem) and _key(node) is not None:
+            node = node.node
+            if isinstance(node, nodes.Name):
+                return node.name in ("payload", "labels")
+        return False
 
     def _conditional(self, node: nodes.CondExpr) -> Value:
         name = self._name()
-        self._emit(f"if {self._value(node.test).code}:")
+        self._emit(f"if {self._truth(node.test)}:")
         self._indent += 1
         chosen = self._value(node.expr1)
         self._emit(f"{name} = {chosen.code}")
@@ -290,6 +328,26 @@ def _common(first: str, second: str) -> str:
     if first == second and first != "const":
         return first
     return "any" if "any" in (first, second) else "json"
+
+
+def _operands(node: nodes.Expr, kind: type[nodes.Expr]) -> list[nodes.Expr]:
+    """`a or b or c` from left to right."""
+    if isinstance(node, nodes.BinExpr) and type(node) is kind:
+        return _operands(node.left, kind) + _operands(node.right, kind)
+    return [node]
+
+
+def _steps(node: nodes.Getattr | nodes.Getitem) -> tuple[list[str | int], nodes.Expr]:
+    """The constant keys of a lookup, and what it begins with."""
+    steps: list[str | int] = []
+    inner: nodes.Expr = node
+    while isinstance(inner, nodes.Getattr | nodes.Getitem) and (key := _key(inner)) is not None:
+        if isinstance(inner, nodes.Getattr) and inner.attr.startswith("__"):
+            raise Unsupported
+        steps.append(key)
+        inner = inner.node
+    steps.reverse()
+    return steps, inner
 
 
 def _key(node: nodes.Getattr | nodes.Getitem) -> str | int | None:

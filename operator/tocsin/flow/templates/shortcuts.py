@@ -29,32 +29,14 @@ NOTHING = Missing("", None)
 """What an `if` without `else` gives."""
 
 
-def walk(notes: list[str], value: Any, steps: tuple[tuple[bool, str | int], ...], path: str) -> Any:
-    """The value at the end of attributes (True) and subscripts (False), as `attribute` and `item` find it."""
-    for is_attribute, key in steps:
-        kind = type(value)
-        if kind is dict:
-            if key not in value:
-                return Missing(path, notes)
-            value = value[key]
-        elif is_attribute or type(key) is str:
-            if kind is not list and kind is not str and not _is_scalar(kind):
-                raise Leave
-            return Missing(path, notes)
-        elif kind is list or kind is str:
-            try:
-                value = value[key]
-            except IndexError:
-                return Missing(path, notes)
-        elif _is_scalar(kind):
-            return Missing(path, notes)
-        else:
-            raise Leave
-    return value
+class _Absent(tuple[()]):
+    """Empty, so that Python knows without asking that it is false."""
+
+    __slots__ = ()
 
 
-def _is_scalar(kind: type) -> bool:
-    return kind is int or kind is float or kind is bool or kind is type(None) or kind is Missing
+ABSENT = _Absent()
+"""What a lookup holds while nobody needs to know which key was missing."""
 
 
 def text(value: Any, room: int) -> str:

@@ -18,7 +18,16 @@ from tocsin.flow.templates.attributes import attribute, call, invoke, item
 from tocsin.flow.templates.expressions import RESERVED, Expressions
 from tocsin.flow.templates.filters_data import FUNCTIONS
 from tocsin.flow.templates.missing import Missing
-from tocsin.flow.templates.shortcuts import NOTHING, PIECE, Leave, contains, equal, scalar_text, text, walk
+from tocsin.flow.templates.shortcuts import (
+    ABSENT,
+    NOTHING,
+    PIECE,
+    Leave,
+    contains,
+    equal,
+    scalar_text,
+    text,
+)
 from tocsin.flow.templates.text import clean
 from tocsin.flow.templates.writer import Unsupported, Value
 
@@ -36,7 +45,7 @@ _GLOBALS: dict[str, Any] = {
     "Missing": Missing,
     "Leave": Leave,
     "NOTHING": NOTHING,
-    "walk": walk,
+    "ABSENT": ABSENT,
     "text": text,
     "scalar_text": scalar_text,
     "equal": equal,
@@ -175,7 +184,7 @@ class _Compiler(Expressions):
     def _if(self, node: nodes.If) -> None:
         self._flush()
         self._branches = True
-        self._emit(f"if {self._value(node.test).code}:")
+        self._emit(f"if {self._truth(node.test)}:")
         before = set(self._definite)
         after = self._branch(lambda: self._body(node.body))
         self._definite = set(before)

@@ -13,7 +13,7 @@ from tocsin.flow.templates.meter import LIMIT, STEPS, Meter
 class Variables:
     """Shared by all templates of one alert, which never change any of it.
 
-    `payload` is the parsed body, `labels` the computed labels so far, `now` what `time()` returns, `extra` further
+    `payload` is the parsed JSON body, `labels` the computed labels so far, `now` what `time()` returns, `extra` further
     names (`source_link`, `integration_name`, ...). `notes` collects what rendering noticed, such as
     `undefined: payload.x.y`. `labels` and `extra` may be replaced between two renderings. `budget` is the number of
     steps of each rendering.
