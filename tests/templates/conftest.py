@@ -1,12 +1,18 @@
+"""Renders both ways; makes the corpus and the strategies importable under --import-mode=importlib."""
+
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tocsin.flow.model import TemplateText
 from tocsin.flow.templates import TemplateProblem, Variables, parse
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOW = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z."""

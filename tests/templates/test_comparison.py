@@ -73,7 +73,7 @@ def holds(condition: Condition, roots: dict[str, Any]) -> bool:
     return not isinstance(value, list | dict) and value in condition.values
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(text=templates, payload=payloads)
 def test_conditions_say_what_evaluation_does(text: str, payload: Any) -> None:
     """Not all hold: false, without a problem up to the first that does not. Exact and all hold: true."""
