@@ -53,13 +53,11 @@ class ContentReader:
         if kind == MULTIPART:
             _require(source, BodyKind.MULTIPART)
             return self._unwrapped(
-                parse_multipart(
-                    body, _parameter(media, "boundary"), _parameter(media, "charset"), self._fields
-                )
+                parse_multipart(body, parameter(media, "boundary"), parameter(media, "charset"), self._fields)
             )
         if kind == FORM and not _looks_like_json(body):
             _require(source, BodyKind.FORM)
-            return self._unwrapped(parse_form(body.strip(), _parameter(media, "charset"), self._fields))
+            return self._unwrapped(parse_form(body.strip(), parameter(media, "charset"), self._fields))
         return Content(*parse_json(body))
 
     def _query(self, request: web.BaseRequest, source: SourceType) -> Content:
@@ -103,7 +101,7 @@ def _require(source: SourceType, kind: BodyKind) -> None:
         )
 
 
-def _parameter(media: str, name: str) -> str:
+def parameter(media: str, name: str) -> str:
     for part in media.split(";")[1:]:
         key, _, value = part.partition("=")
         if key.strip().lower() == name:

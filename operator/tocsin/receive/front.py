@@ -92,6 +92,8 @@ class Front:
         self._background.clear()
         for listener in self.listeners:
             await listener.close()
+        if self._ingest is not None:
+            await self._ingest.close()
 
     async def _reload(self) -> None:
         while True:

@@ -7,6 +7,7 @@ not at all. What the sender did wrong is 4xx, what it should send again is 503 (
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
@@ -14,12 +15,14 @@ from aiohttp.hdrs import CONTENT_ENCODING
 from tocsin.flow.arrival import NotAnAlert, Payload, alerts_of, duplicate_key, expires_at
 from tocsin.flow.model import Micros
 from tocsin.flow.program import IntegrationProgram
+from tocsin.notify.client import HttpClient, Outgoing
 from tocsin.problems import Problem, ProblemError, malformed, method_not_allowed, not_found, unavailable
 from tocsin.receive import auth
 from tocsin.receive.answers import JSON, TEXT, Answer, refused, stored
 from tocsin.receive.body import Bodies
 from tocsin.receive.content import FORM, Content, ContentReader
 from tocsin.receive.credentials import Credentials
+from tocsin.receive.email import Mailbox
 from tocsin.receive.endpoints import (
     ALERT,
     API_ALERTS,
@@ -36,6 +39,8 @@ from tocsin.receive.handshake import Handshakes
 from tocsin.receive.jsonbody import encode_json
 from tocsin.receive.live import Live
 from tocsin.receive.sidetracks import Sidetracks, api_status, ignored_heartbeat
+from tocsin.receive.sns import SLUG as SNS
+from tocsin.receive.sns import Topics
 from tocsin.store import Store
 from tocsin.store.arrivals import Arrival
 from tocsin.store.deadletters import Undelivered
@@ -56,7 +61,15 @@ _INTERNAL = Problem(
 class Ingest:
     """Answers everything under `/integrations/v1/` and `/v1/namespaces/`. One per process."""
 
-    def __init__(self, store: Store, live: Live, credentials: Credentials, environment: Environment) -> None:
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        credentials: Credentials,
+        environment: Environment,
+        client: HttpClient | None = None,
+    ) -> None:
+        """`client` sends what leaves this process; the caller closes it. Raises ValueError for settings that do not fit."""
         self._store = store
         self._live = live
         self._credentials = credentials
@@ -71,6 +84,9 @@ class Ingest:
         self._handshakes = Handshakes()
         self._sidetracks = Sidetracks(store)
         self._faults = FaultLog(environment)
+        self._client = client or HttpClient(Outgoing(allowed=environment.settings.outgoing_allowed))
+        self._topics = Topics(partial(self._client.get, schemes=("https",)), environment)
+        self._mailbox = Mailbox(environment, self._endpoints, credentials, self._topics)
         self.handle = self._logged if environment.settings.access_log else self._answer
         """Answers one request. Never raises, except when it is cancelled."""
         self.closed = False
@@ -79,6 +95,10 @@ class Ingest:
     async def follow_credentials(self) -> None:
         """Keeps tokens and secrets up to date until cancelled; whoever listens runs it."""
         await self._credentials.follow()
+
+    async def close(self) -> None:
+        """Ends connections that were opened for requests of its own."""
+        await self._client.close()
 
     async def _logged(self, request: web.BaseRequest) -> Answer:
         started = self._seconds()
@@ -97,6 +117,8 @@ class Ingest:
             try:
                 located = self._endpoints.locate(path, now)
             except ProblemError:
+                if self._mailbox.knows(path):
+                    return await self._mail(request)
                 located = await self._look_again(path, now)
             suffix = located.suffix
             if suffix is ALERT or suffix == API_ALERTS:
@@ -126,6 +148,20 @@ class Ingest:
         await self._credentials.refresh_if_older(1.0)
         return self._endpoints.locate(path, now)
 
+    async def _mail(self, request: web.BaseRequest) -> Answer:
+        opened = await self._mailbox.open(request)
+        if isinstance(opened, Answer):
+            return opened
+        answer = await self._accept(request, opened.located, opened.body, self._now())
+        answer.integration = opened.located.endpoint.name
+        return answer
+
+    async def _enveloped(self, request: web.BaseRequest, located: Located, body: bytes) -> Answer:
+        opened = await self._topics.open(request, body, located.endpoint.name)
+        if isinstance(opened, Answer):
+            return opened
+        return await self._accept(request, located, opened, self._now())
+
     async def _alert(self, request: web.BaseRequest, located: Located, now: Micros) -> Answer:
         endpoint = located.endpoint
         if located.suffix and endpoint.program is not None and not endpoint.program.type.api_v2:
@@ -150,6 +186,8 @@ class Ingest:
                 body = self._bodies.decoded(raw, encoding)
                 if body is not raw:
                     held += len(body)
+            if endpoint.kind == SNS:
+                return await self._enveloped(request, located, body)
             return await self._accept(request, located, body, now)
         finally:
             self._bodies.release(held)

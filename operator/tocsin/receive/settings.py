@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
 
@@ -37,3 +37,15 @@ class Settings:
     access_log: bool = False
     """One log line per request, by Integration."""
     metrics_bearer: str = ""
+    email_providers: tuple[str, ...] = ()
+    """Services that may deliver mails, tried in this order (`sources.inbound_email.providers.PROVIDERS`); none: no mails."""
+    email_domain: str = ""
+    """Mails to `<token>@<this domain>` are alerts."""
+    email_secret: str = field(default="", repr=False)
+    """What providers prove themselves with: `user:password` of Basic credentials, or the signing key of Mailgun or Mandrill."""
+    email_ses_topic: str = ""
+    """ARN of the SNS topic that counts for `amazon_ses_validated`."""
+    email_url: str = ""
+    """The webhook's URL as Mandrill was given it, if it is another one than `https://<Host header><path>`."""
+    outgoing_allowed: tuple[str, ...] = ()
+    """Hosts, addresses and networks that outgoing requests may reach beside the public internet (`notify.guard`)."""
