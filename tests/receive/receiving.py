@@ -20,6 +20,7 @@ from tocsin.flow.compiler import compile_flow
 from tocsin.flow.inventory import Inventory
 from tocsin.flow.model import EMPTY_FLOW, Micros
 from tocsin.flow.program import Program, link
+from tocsin.notify.client import HttpClient
 from tocsin.receive.credentials import Credentials
 from tocsin.receive.environment import Environment
 from tocsin.receive.front import Front
@@ -148,6 +149,7 @@ class Receiver:
         settings: Settings | None = None,
         addresses: tuple[Address, ...] = (Address(host="127.0.0.1", port=0),),
         secrets: dict[tuple[str, str], str] | None = None,
+        client: HttpClient | None = None,
     ) -> Self:
         folder.mkdir()
         log = io.StringIO()
@@ -159,7 +161,7 @@ class Receiver:
         )
         live = LiveFlow(link(EMPTY_FLOW, types=load_types()))
         held = Credentials(store, environment)
-        ingest = Ingest(store, live, held, environment)
+        ingest = Ingest(store, live, held, environment, client)
         front = Front(addresses, ingest=ingest, not_ready=lambda: live.not_ready, environment=environment)
         made = cls(store, live, held, environment, ingest, front, log, clock)
         for (name, key), value in (secrets or {}).items():
