@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from compiler_cases import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -203,7 +205,7 @@ histories = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(crowd=crowds, history=histories)
 def test_compiling_again_equals_compiling_from_nothing(
     crowd: tuple, history: list[tuple[list[tuple], int]]
@@ -294,3 +296,13 @@ def test_other_types_compile_everything_again() -> None:
     assert before.flow.manifest == {}
     after = compile_flow(inventory, types={**types, "webhook": webhook}, now=NOW, previous=before)
     assert set(after.flow.manifest) == {Identity("Integration", "default", "x")}
+
+
+def test_a_result_travels_between_processes() -> None:
+    """A cold compilation may run in a child process: what it returns can be sent, and be built upon."""
+    inventory = Inventory.of([Integration(metadata=Metadata(name="x"), spec=IntegrationSpec(type="webhook"))])
+    here = compile_flow(inventory, types=load_types(), now=NOW)
+    there = pickle.loads(pickle.dumps(here))
+    again = compile_flow(inventory, types=load_types(), now=NOW, previous=there)
+    assert again.flow == here.flow
+    assert again.changed == frozenset()

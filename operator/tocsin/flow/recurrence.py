@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 MAX_PERIODS = 5_000
 """Periods (days, weeks, months, years of the rule's FREQ) that one expansion looks at."""
@@ -74,10 +75,12 @@ def parse_rule(text: str) -> Rule:
         raise InvalidRecurrence("FREQ is missing: write FREQ=DAILY, WEEKLY, MONTHLY or YEARLY")
     if parts["FREQ"] not in Frequency.__members__:
         raise InvalidRecurrence(f"FREQ={parts['FREQ']} is not taken: write DAILY, WEEKLY, MONTHLY or YEARLY")
-    rule = Rule(frequency=Frequency(parts.pop("FREQ")))
+    frequency = Frequency(parts.pop("FREQ"))
+    values: dict[str, Any] = {}
     for name, value in parts.items():
         field, parse = _PARTS[name]
-        rule = replace(rule, **{field: parse(name, value)})
+        values[field] = parse(name, value)
+    rule = Rule(frequency=frequency, **values)
     _check_combination(rule)
     return rule
 

@@ -63,8 +63,9 @@ def compile_flow(
 
     `now` decides only whether a window still has an occurrence ahead. Never raises for anything that a user wrote.
     """
+    types = dict(types)
     before = State() if previous is None else previous.state
-    if dict(before.types) != dict(types) or before.inventory.secrets_known != inventory.secrets_known:
+    if before.types != types or before.inventory.secrets_known != inventory.secrets_known:
         before = State(types=types)
     return Compilation(before, inventory, types, now).run()
 
