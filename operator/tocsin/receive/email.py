@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -91,7 +90,7 @@ class Mailbox:
         if isinstance(opened, Answer):
             return opened
         token, payload = opened
-        return Mail(await self._locate(token), payload)
+        return Mail(await self._located(token), payload)
 
     async def _opened(self, request: web.BaseRequest, body: bytes) -> Answer | tuple[str, bytes]:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -139,26 +138,30 @@ class Mailbox:
             raise ProblemError(
                 malformed(
                     f"no envelope recipient is at {self._domain}",
-                    field="envelope recipient",
+                    field=_RECIPIENT,
                     action=_ACTION,
                 )
             )
         return token, encode_json(received.payload())
 
-    async def _locate(self, token: str) -> Located:
-        """Where the Integration's own URL would lead. A token that is not known may be new, as with all URLs."""
-        path = f"/integrations/v1/{SLUG}/{quote(token, safe='')}/"
+    async def _located(self, token: str) -> Located:
+        """The Integration of the token; one that is not known may be new, as with all URLs. Raises ProblemError."""
         try:
-            return self._endpoints.locate(path, self._now())
+            endpoint = self._endpoints.of_token(token, self._now())
         except ProblemError:
             await self._credentials.refresh_if_older(1.0)
-        try:
-            return self._endpoints.locate(path, self._now())
-        except ProblemError as error:
-            problem = error.problem
-            if problem.field == "path":
-                problem = msgspec.structs.replace(problem, field="envelope recipient", action=_ACTION)
-            raise ProblemError(problem) from None
+            try:
+                endpoint = self._endpoints.of_token(token, self._now())
+            except ProblemError as error:
+                problem = error.problem
+                if problem.field == "path":
+                    problem = msgspec.structs.replace(problem, field=_RECIPIENT, action=_ACTION)
+                raise ProblemError(problem) from None
+        if endpoint.program is not None and endpoint.program.type.slug != SLUG:
+            raise ProblemError(
+                malformed(f"Integration {endpoint.name} takes no mails", field=_RECIPIENT, action=_ACTION)
+            )
+        return endpoint.alert
 
 
 def checked(settings: Settings) -> Settings:
@@ -188,6 +191,7 @@ def _fields(delivery: Delivery, limit: int) -> Mapping[str, bytes]:
             return {}
 
 
+_RECIPIENT = "envelope recipient"
 _ACTION = "send to <token>@<domain> of an Integration of type inbound_email, as `tocsin endpoints` shows it"
 _UNPROVEN = Problem(
     status=400,

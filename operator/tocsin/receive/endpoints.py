@@ -137,6 +137,12 @@ class Endpoints:
             )
         )
 
+    def of_token(self, token: str, now: Micros) -> Endpoint:
+        """Whose token this is, for what comes by another way than its URL. Raises ProblemError: 403, 404 or 503."""
+        if self._live.program is not self._program or self._credentials.tokens is not self._tokens:
+            self._refresh(now)
+        return self._by_token(token, now)
+
     def _by_token(self, token: str, now: Micros) -> Endpoint:
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         record = self._tokens.get(digest)
