@@ -27,6 +27,7 @@ from tocsin.flow.arrival import NotAnAlert, alerts_of, expires_at
 from tocsin.flow.model import Micros
 from tocsin.flow.program import IntegrationProgram
 from tocsin.receive.jsonbody import encode_json
+from tocsin.sources.model import SourceType, Split
 from tocsin.store import Arrival, heartbeats, identities, occurrences
 from tocsin.store.endpoints import endpoint_urls
 from tocsin.store.heartbeats import Belief, Heartbeat
@@ -76,18 +77,8 @@ async def demo_alert(request: web.Request) -> web.Response:
         raise bad_request(f"type {source.slug} has no demo alert")
     if integration.fragment.suspended:
         raise bad_request("the Integration is suspended", action="set spec.suspend to false")
-    payload: Any = body.get("payload")
-    if payload is None:
-        payload = source.example
-    if not isinstance(payload, dict):
-        raise bad_request("the payload has to be a JSON object", field="payload")
     now = context.now()
-    try:
-        payloads = alerts_of(source, payload, now)
-    except NotAnAlert as error:
-        raise bad_request(str(error), field="payload") from None
-    if not payloads:
-        raise bad_request("the payload holds no alert", field="payload")
+    payloads = _demo_payloads(source, body.get("payload"), now)
     arrivals = tuple(_demo(integration, one, now, request) for one in payloads)
     stored = await context.store.ingest(arrivals)
     results = [builtins(one) for one in stored]
@@ -120,6 +111,28 @@ async def list_heartbeats(request: web.Request) -> web.Response:
         ]
 
     return answer(paged(request, await context.store.read(read)))
+
+
+def _demo_payloads(source: SourceType, given: Any, now: Micros) -> tuple[dict[str, Any], ...]:
+    """The type's example, or the object given. A type that splits its bodies wants something to split."""
+    if given is not None and not isinstance(given, dict):
+        raise bad_request("the payload has to be a JSON object", field="payload")
+    if given is not None and source.split is Split.ALERTS and not _is_splittable(given):
+        raise bad_request("`alerts` has to be a list of at least one object", field="payload.alerts")
+    try:
+        found = alerts_of(source, source.example if given is None else given, now)
+    except NotAnAlert as error:
+        raise bad_request(str(error), field="payload") from None
+    if not found:
+        raise bad_request("the payload holds no alert", field="payload")
+    return found
+
+
+def _is_splittable(payload: dict[str, Any]) -> bool:
+    if "alerts" not in payload:
+        return True
+    alerts = payload["alerts"]
+    return isinstance(alerts, list) and bool(alerts) and all(isinstance(a, dict) for a in alerts)
 
 
 def _demo(
