@@ -132,6 +132,16 @@ RUNAWAY = {
     "regex": "{% for i in payload.l %}{{ payload.s|regex_search('(a|b)*a(a|b){20}c') }}{% endfor %}",
     "regex replace": "{{ payload.s|regex_replace('(?:[ab]*a[ab]{15}c)|a', 'b')|length }}",
     "regex empty matches": "{{ payload.s|regex_replace('', payload.s)|length }}",
+    "regex compiling": "{% for i in payload.l %}{% set p = ('(x' ~ i ~ '){1,30}') * 90 %}"
+    "{% set x = 'a'|regex_search(p) %}{% endfor %}",
+    "regex programs": "{% for i in payload.l %}{% set x = 'a'|regex_search('[[:alpha:]]{900}' ~ i) %}{% endfor %}",
+    "format steps": "{% for i in payload.l %}{{ ('{0' ~ '.a' * 20000 ~ '}').format(1) }}{% endfor %}",
+    "float": "{% for i in payload.l %}{% set x = [payload.w|float, payload.s|timestamp_to_datetime] %}{% endfor %}",
+    "character classes": "{% for i in payload.l %}{{ payload.s.isalnum() }}{{ payload.s is lower }}{% endfor %}",
+    "heavy defaults": "{% macro m(a=["
+    + "1," * 5000
+    + "]) %}{% endmacro %}{% for i in payload.l %}{{ m() }}{% endfor %}",
+    "huge keys": "{% for i in payload.collide %}{% set x = {i: 1, (i, i): 2} %}{% endfor %}",
     "json reading": "{% for i in payload.l %}{{ payload.json|parse_json|length }}{% endfor %}",
     "json writing": "{% for i in payload.l %}{{ payload.l|tojson|length }}{% endfor %}",
     "base64": "{% for i in payload.l %}{{ payload.s|b64decode }}{% endfor %}",

@@ -83,7 +83,8 @@ def prepare(tree: nodes.Template) -> None:
         loop.iter = nodes.Filter(loop.iter, _TURNS, [price], [], None, None, lineno=loop.lineno)
     bodies: list[Any] = [*tree.find_all((nodes.Macro, nodes.CallBlock)), *tree.find_all(nodes.Block)]
     for body in bodies:
-        body.body.insert(0, _statement(f"meter.spend({NODE * _size(body.body)})", body.lineno))
+        size = _size(body.body) + _size(getattr(body, "defaults", []))
+        body.body.insert(0, _statement(f"meter.spend({NODE * size})", body.lineno))
     calls: list[Any] = list(tree.find_all((nodes.Call, nodes.Filter, nodes.Test)))
     for node in calls:
         if node.dyn_args is not None:

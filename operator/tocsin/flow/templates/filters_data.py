@@ -74,6 +74,8 @@ def float_(meter: Meter, value: Any, default: Any = 0.0) -> Any:
     del meter
     if isinstance(value, Missing):
         value.fail()
+    if isinstance(value, str) and len(value) > _DIGITS:
+        return default
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -208,7 +210,7 @@ def _time(meter: Meter) -> datetime:
     return moments.moment_of(meter.now)
 
 
-def _range(_: Meter, *__: Any) -> Any:
+def _range(_: Meter, *__: Any, **___: Any) -> Any:
     raise TemplateProblem("security", "range() is not allowed in templates")
 
 
@@ -230,7 +232,7 @@ def make_dict(meter: Meter, *pairs: Any) -> dict[Any, Any]:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise TemplateProblem("type", "a mapping is made of pairs")
         key = pair[0]
-        if type(key) is not str and hashable(meter, key) is not key and not isinstance(key, tuple):
+        if type(key) is not str and hashable(meter, key) != key:
             raise TemplateProblem("limit", "a key of a mapping is too large a number")
         made[key] = pair[1]
     return made

@@ -15,6 +15,8 @@ from tocsin.flow.zones import UnknownTimeZone, load_zone
 DEFAULT_FORMAT = "%H:%M / %d-%m-%Y"
 
 _FORMAT_LENGTH = 1_000
+_LONGEST = 100
+"""Characters of the longest text that is read as a time."""
 _DIRECTIVE = re.compile(r"%([-_0^#]*)(.?)", re.DOTALL)
 _DIRECTIVES = frozenset("aAbBcdfHIjmMpSUwWxXyYzZGuVFTDRehnt%")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +42,8 @@ def format_moment(meter: Meter, value: date | time, template: str) -> str:
 
 def unix_time(value: Any) -> datetime | None:
     """Seconds since 1970 (number or text) as UTC; None for anything else. Never the server's own zone."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return None
     try:
         return (
             _EPOCH + timedelta(seconds=float(value))
@@ -52,7 +56,7 @@ def unix_time(value: Any) -> datetime | None:
 
 def parse_iso(value: Any) -> datetime | None:
     """ISO 8601 text; aware if the text has an offset, else naive. None for anything else."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST:
         return None
     try:
         return datetime.fromisoformat(value.strip())

@@ -136,8 +136,9 @@ class _Formatter(string.Formatter):
         first, rest = _split(field_name)
         value = self.get_value(first, args, kwargs)
         for is_attribute, key in rest:
+            self._meter.spend(STEP)
             find = self._lookup if is_attribute else self._item
-            value = find(self._meter, value, key, field_name)
+            value = find(self._meter, value, key, field_name[:100])
         return value, first
 
     def convert_field(self, value: Any, conversion: str | None) -> Any:

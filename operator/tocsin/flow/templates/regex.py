@@ -22,6 +22,15 @@ _REFERENCE = re.compile(r"\\(?:([1-9][0-9]?)|g<(\w{1,50})>|(.))", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 
 
+def _expression(meter: Meter, pattern: Any) -> Any:
+    """The compiled pattern, charged as if it were compiled every time."""
+    if isinstance(pattern, str):
+        meter.spend(20 * min(len(pattern), PATTERN_LENGTH))
+    expression = compiled(pattern)
+    meter.spend(10 * int(expression.programsize))
+    return expression
+
+
 def compiled(pattern: Any) -> Any:
     """The pattern for RE2. Anything that RE2 does not take is a problem of kind `other` that says so."""
     if not isinstance(pattern, str):
@@ -46,7 +55,7 @@ def _searched(meter: Meter, pattern: Any, remaining: int) -> None:
 def _found(meter: Meter, value: Any, pattern: Any, method: str) -> bool | None:
     if isinstance(value, Missing):
         value.note()
-    expression = compiled(pattern)
+    expression = _expression(meter, pattern)
     if not isinstance(value, str):
         return None
     _searched(meter, expression, len(value))
@@ -67,7 +76,7 @@ def regex_replace(meter: Meter, value: Any, find: Any, replace: Any) -> str | No
     r"""All matches replaced; `\1` and `\g<name>` stand for groups. None for anything but text."""
     if isinstance(value, Missing):
         value.note()
-    expression = compiled(find)
+    expression = _expression(meter, find)
     if not isinstance(value, str):
         return None
     if not isinstance(replace, str):

@@ -52,11 +52,15 @@ def _of_type(*types: type) -> Test:
 
 
 def _lower(meter: Meter, value: Any) -> bool:
-    return plain(meter, value).islower()
+    text = plain(meter, value)
+    meter.spend(len(text) // 10)
+    return text.islower()
 
 
 def _upper(meter: Meter, value: Any) -> bool:
-    return plain(meter, value).isupper()
+    text = plain(meter, value)
+    meter.spend(len(text) // 10)
+    return text.isupper()
 
 
 def _integer(_: Meter, value: Any) -> bool:
