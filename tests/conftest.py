@@ -38,7 +38,8 @@ class PostgresqlServer:
 
     def __init__(self) -> None:
         self._programs = _programs()
-        self._home = Path(tempfile.mkdtemp(prefix="tocsin-postgresql-"))
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self._home = Path(tempfile.mkdtemp(prefix="tocsin-postgresql-", dir=memory))
         self._data = self._home / "data"
         self._numbers = itertools.count(1)
         with socket.socket() as probe:

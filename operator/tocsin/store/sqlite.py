@@ -92,6 +92,7 @@ def _connect(engine: Engine, *, write: bool) -> None:
             "foreign_keys=ON",
             "temp_store=MEMORY",
             "cache_size=-32768",
+            "wal_autocheckpoint=4000",
             "journal_size_limit=67108864",
             "query_only=OFF" if write else "query_only=ON",
         ):
