@@ -34,10 +34,7 @@ async def scrape(a: Api) -> dict[str, list]:
 
 
 async def test_alert_groups_by_integration_team_and_state(api: Start) -> None:
-    """A gauge that counts all groups there are, by state.
-
-    Rules: R-MET-2
-    """
+    """A gauge that counts all groups there are, by state."""
     a = await api(integration(team="core"), integration("db"))
     await a.firing("u1")
     await a.firing("u2")
@@ -72,10 +69,7 @@ async def test_service_name_is_a_label_of_the_group(api: Start) -> None:
 
 
 async def test_response_times_of_seven_days(api: Start) -> None:
-    """Buckets 60, 300, 600, 3600, +Inf; the time from start to the first reaction; older groups are left out.
-
-    Rules: R-MET-3
-    """
+    """Buckets 60, 300, 600, 3600, +Inf; the time from start to the first reaction; older groups are left out."""
     a = await api(integration())
     for wait, uid in ((30, "a"), (200, "b"), (7200, "c")):
         group = await a.firing(uid)

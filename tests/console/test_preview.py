@@ -16,8 +16,6 @@ PAYLOAD = {"name": "CPU", "labels": {"zone": "eu"}, "n": 7}
 async def test_a_preview_is_the_rendered_text(api: Start) -> None:
     """Over a payload given, of an alert, or of the first alert of a group; errors come as text with 200; says whether the
     result is a JSON object.
-
-    Rules: R-DEM-6
     """
     a = await api(integration())
     group = await a.firing("first")

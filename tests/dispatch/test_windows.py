@@ -29,7 +29,7 @@ async def test_maintenance_collects_what_opens_while_it_runs(world: Make) -> Non
     """One maintenance group per occurrence and Integration, made with the first group; the log of the maintenance group
     names every child, the child's log says nothing.
 
-    Rules: R-MNT-6, R-MNT-8
+    Rules: R-MNT-6
     """
     w = await world(integration(), window(**NOW))
     await w.alert(**firing("a"))
@@ -101,10 +101,7 @@ async def test_the_maintenance_group_only_takes_its_end(world: Make) -> None:
 
 
 async def test_groups_from_before_are_left_alone(world: Make) -> None:
-    """Open before the window: not attached, escalation goes on, alerts join as always.
-
-    Rules: R-MNT-10
-    """
+    """Open before the window: not attached, escalation goes on, alerts join as always."""
     w = await world(integration(), window(start="2026-07-01T13:00", duration="1h"))
     await w.alert(**firing("a"))
     before = await w.group(1)
@@ -129,10 +126,7 @@ async def test_resume_says_so_in_the_log_and_in_the_row(world: Make) -> None:
 
 
 async def test_debug_groups_as_usual_and_calls_nobody(world: Make) -> None:
-    """Grouped, routed, labelled; escalation does not start.
-
-    Rules: R-MNT-15
-    """
+    """Grouped, routed, labelled; escalation does not start."""
     route = obj("AlertRoute", "r", parentRefs=[{"name": "web"}], match={"template": "{{ payload.r }}"})
     w = await world(integration(labels=[{"key": "k", "value": "v"}]), route, window("d", "Debug", **NOW))
     await w.alert(**firing("a", r="true"))
@@ -144,10 +138,7 @@ async def test_debug_groups_as_usual_and_calls_nobody(world: Make) -> None:
 
 @pytest.mark.parametrize("how", ["delete", "suspend", "unselect"])
 async def test_a_window_that_is_gone_has_ended(world: Make, how: str) -> None:
-    """Deleted, suspended, or no longer covering the Integration: over at once; ending what is over does nothing more.
-
-    Rules: R-MNT-20
-    """
+    """Deleted, suspended, or no longer covering the Integration: over at once; ending what is over does nothing more."""
     w = await world(integration(), integration("other"), window(**NOW))
     await w.alert(**firing("a"))
     match how:

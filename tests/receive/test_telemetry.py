@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from receiving import integration
 
+from tocsin.console.metrics import StoreMetrics
 from tocsin.dispatch.meters import Meters
 from tocsin.problems import Problem, malformed, method_not_allowed, unavailable
 from tocsin.receive.environment import Environment
@@ -110,6 +111,7 @@ async def test_the_documentation_lists_every_metric_and_no_other(receiver) -> No
     await running.request("GET", running.url("a", "heartbeat/"))
     registry = running.environment.telemetry.registry
     Meters(registry)
+    StoreMetrics(running.store, running.live).register(registry)
     shown = documented()
     found = {}
     for family in registry.collect():
