@@ -72,7 +72,10 @@ def list_letters(
         dead_letter.c.size,
     )
     if integration is not None:
-        query = query.where(dead_letter.c.integration_id == identities.find(connection, integration))
+        number = identities.find(connection, integration)
+        if number is None:
+            return DeadLetterPage(items=(), next=None)
+        query = query.where(dead_letter.c.integration_id == number)
     if before is not None:
         query = query.where(dead_letter.c.id < before)
     rows = connection.execute(query.order_by(dead_letter.c.id.desc()).limit(limit + 1)).all()

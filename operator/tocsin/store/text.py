@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import msgspec
@@ -18,6 +19,7 @@ TITLE_LIMIT = 1500
 
 UNPACK_LIMIT = 64 * 1024 * 1024
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Outcome)
 _local = threading.local()
@@ -27,12 +29,7 @@ def clean(text: str) -> str:
     """`text` with NUL and lone surrogates as U+FFFD: neither fits into a database's UTF-8 text."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = text.encode(errors="surrogatepass").decode(errors="replace")
-    return text
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def cut(text: str, limit: int) -> str:
