@@ -17,6 +17,7 @@ from tocsin.sources.amazon_sns.envelope import (
     alert_payload,
     parse_envelope,
     signed_text,
+    signing_key,
     verify,
 )
 
@@ -73,7 +74,7 @@ def test_genuine_signatures_of_both_versions_pass(
     key, certificate = signer
     envelope = parse_envelope(sign(envelope_body(SignatureVersion=version), key))
     assert envelope is not None
-    verify(envelope, certificate)
+    verify(envelope, signing_key(certificate))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_any_change_after_signing_is_refused(
     envelope = parse_envelope({**sign(envelope_body(), key), **change})
     assert envelope is not None
     with pytest.raises(InvalidEnvelope):
-        verify(envelope, certificate)
+        verify(envelope, signing_key(certificate))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,17 @@ def test_unknown_versions_of_the_signature_are_refused(signer: tuple[rsa.RSAPriv
         envelope = parse_envelope(sign(envelope_body(SignatureVersion=version), key))
         assert envelope is not None
         with pytest.raises(InvalidEnvelope, match="SignatureVersion"):
-            verify(envelope, certificate)
+            verify(envelope, signing_key(certificate))
+
+
+@pytest.mark.parametrize(
+    "found", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
+)
+def test_only_a_certificate_is_one(signer: tuple[rsa.RSAPrivateKey, bytes], found: bytes) -> None:
+    """Nor is one that stands somewhere in another text."""
+    for pem in (found, b"<xml>" + signer[1]):
+        with pytest.raises(InvalidEnvelope, match="SigningCertURL"):
+            signing_key(pem)
 
 
 def test_raw_deliveries_are_no_envelopes() -> None:

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import trustme
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
+from names import Names
 
 from tocsin.notify.client import FetchFailed, HttpClient, Outgoing
 
 LOOPBACK = ("127.0.0.0/8", "::1")
-
-
-class Names(AbstractResolver):
-    """DNS as the tests want it: each name has a list of answers, used one after the other, the last one for ever."""
-
-    def __init__(self, port: int, **answers: list[list[str]]) -> None:
-        self.port = port
-        self.answers = {name.replace("_", "."): list(given) for name, given in answers.items()}
-        self.asked: list[str] = []
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        self.asked.append(host)
-        answers = self.answers[host]
-        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=self.port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        pass
 
 
 class Server:

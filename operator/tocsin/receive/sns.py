@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tocsin.notify.client import FetchFailed
 from tocsin.problems import Problem, ProblemError, unavailable
@@ -23,6 +24,7 @@ from tocsin.sources.amazon_sns.envelope import (
     InvalidEnvelope,
     alert_payload,
     parse_envelope,
+    signing_key,
     verify,
 )
 from tocsin.sources.charsets import decoded
@@ -33,20 +35,20 @@ MESSAGE_TYPE = "x-amz-sns-message-type"
 Fetch = Callable[[str], Awaitable[bytes]]
 """The body of an https URL, from where outgoing requests may go. Raises FetchFailed."""
 
-_CERTIFICATES_LIMIT = 64
-_CERTIFICATE_LIFE = 86_400.0
+_KEYS_LIMIT = 64
+_PASSING = (408, 429)
+"""Refusals that end by themselves."""
+
 _FETCHES_AT_ONCE = 8
-_PEM = b"-----BEGIN CERTIFICATE-----"
 
 
 class Topics:
-    """Opens deliveries of SNS. Certificates are fetched once a day and address; the last 64 are kept."""
+    """Opens deliveries of SNS. The keys of the last 64 certificates are kept: an address never gets another certificate."""
 
     def __init__(self, fetch: Fetch, environment: Environment) -> None:
         self._fetch = fetch
         self._log = environment.telemetry.log
-        self._seconds = environment.seconds
-        self._certificates: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._keys: OrderedDict[str, RSAPublicKey] = OrderedDict()
         self._fetching = Semaphore(_FETCHES_AT_ONCE)
 
     async def open(self, request: web.BaseRequest, body: bytes, integration: str) -> bytes | Answer:
@@ -70,9 +72,9 @@ class Topics:
 
     async def verify(self, envelope: Envelope) -> None:
         """Checks the signature. Raises ProblemError (400 or 503)."""
-        certificate = await self._certificate(envelope.certificate_url)
+        key = await self._key(envelope.certificate_url)
         try:
-            verify(envelope, certificate)
+            verify(envelope, key)
         except InvalidEnvelope as error:
             raise ProblemError(_not_genuine(str(error))) from None
 
@@ -86,7 +88,7 @@ class Topics:
         self._log.info(f"subscription {state}", integration=integration, topic=envelope.topic[:256])
         return Answer(msgspec.json.encode({"subscription": state}))
 
-    async def _certificate(self, url: str) -> bytes:
+    async def _key(self, url: str) -> RSAPublicKey:
         held = self._held(url)
         if held is not None:
             return held
@@ -94,27 +96,27 @@ class Topics:
             held = self._held(url)
             if held is not None:
                 return held
-            fetched = (await self._asked("SigningCertURL", url)).strip()
-        if not fetched.startswith(_PEM):
-            raise ProblemError(_not_genuine("SigningCertURL: no certificate is found there"))
-        self._certificates[url] = (self._seconds() + _CERTIFICATE_LIFE, fetched)
-        if len(self._certificates) > _CERTIFICATES_LIMIT:
-            self._certificates.popitem(last=False)
-        return fetched
+            fetched = await self._asked("SigningCertURL", url)
+            try:
+                key = signing_key(fetched.strip())
+            except InvalidEnvelope as error:
+                raise ProblemError(_not_genuine(str(error))) from None
+            self._keys[url] = key
+            if len(self._keys) > _KEYS_LIMIT:
+                self._keys.popitem(last=False)
+        return key
 
-    def _held(self, url: str) -> bytes | None:
-        until, certificate = self._certificates.get(url, (0.0, b""))
-        if not certificate or until <= self._seconds():
-            return None
-        self._certificates.move_to_end(url)
-        return certificate
+    def _held(self, url: str) -> RSAPublicKey | None:
+        if url in self._keys:
+            self._keys.move_to_end(url)
+        return self._keys.get(url)
 
     async def _asked(self, field: str, url: str) -> bytes:
         """What Amazon answers. Its refusal is the sender's fault, no answer is nobody's: SNS sends again after a 503."""
         try:
             return await self._fetch(url)
         except FetchFailed as error:
-            if 400 <= error.status < 500:
+            if 400 <= error.status < 500 and error.status not in _PASSING:
                 raise ProblemError(_not_genuine(f"{field}: {error}")) from None
             self._log.warning("Amazon SNS cannot be asked", field=field, reason=str(error))
             raise ProblemError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -20,6 +19,7 @@ _CERTIFICATE_URL = re.compile(_HOST + r"/SimpleNotificationService-[A-Za-z0-9]{1
 _CONFIRMATION_URL = re.compile(_HOST + r"/\?[A-Za-z0-9&=:%._~+*-]{1,4096}")
 """Whole URLs, not only hosts: other paths of these hosts answer with texts that anyone can choose."""
 
+_PEM = b"-----BEGIN CERTIFICATE-----"
 _ALGORITHMS = {"1": SHA1(), "2": SHA256()}  # noqa: S303 -- version 1 is SHA-1 by definition of the protocol
 _SIGNED_KEYS = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -86,15 +86,25 @@ def parse_envelope(body: Any) -> Envelope | None:
     return envelope
 
 
-def verify(envelope: Envelope, certificate_pem: bytes) -> None:
-    """Checks the signature with the certificate found at `certificate_url`. Raises InvalidEnvelope."""
+def signing_key(certificate_pem: bytes) -> rsa.RSAPublicKey:
+    """The key of the certificate found at `certificate_url`. Raises InvalidEnvelope."""
     try:
+        if not certificate_pem.startswith(_PEM):
+            raise InvalidEnvelope("SigningCertURL: no certificate is found there")
         key = x509.load_pem_x509_certificate(certificate_pem).public_key()
-        signature = base64.b64decode(envelope.fields.get("Signature", ""), validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise InvalidEnvelope("Signature: certificate or signature cannot be read") from error
+    except ValueError as error:
+        raise InvalidEnvelope("SigningCertURL: the certificate cannot be read") from error
     if not isinstance(key, rsa.RSAPublicKey):
         raise InvalidEnvelope("SigningCertURL: the certificate holds no RSA key")
+    return key
+
+
+def verify(envelope: Envelope, key: rsa.RSAPublicKey) -> None:
+    """Checks the signature with the key of the envelope's certificate. Raises InvalidEnvelope."""
+    try:
+        signature = base64.b64decode(envelope.fields.get("Signature", ""), validate=True)
+    except ValueError as error:
+        raise InvalidEnvelope("Signature: cannot be read") from error
     algorithm = _ALGORITHMS.get(envelope.fields.get("SignatureVersion", ""))
     if algorithm is None:
         raise InvalidEnvelope("SignatureVersion: neither 1 nor 2")
