@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tocsin.cli.client import call, output_option, print_json, url_option
 
+TITLE_WIDTH = 60
 _STATES = ("firing", "acknowledged", "silenced", "resolved")
 
 
@@ -40,20 +40,23 @@ def command(
     if output == "json":
         print_json(page["results"])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("#", "STATE", "ALERTS", "INTEGRATION", "ROUTE", "STARTED", "TITLE", "LABELS"):
-        table.add_column(column, overflow="fold")
-    for group in page["results"]:
-        labels = ", ".join(f"{one['key']['name']}={one['value']['name']}" for one in group["labels"])
-        table.add_row(
-            str(group.get("number", "")),
-            group["state"],
-            str(group["alerts_count"]),
-            group.get("integration", ""),
-            group.get("route", ""),
-            group["created_at"],
-            group["title"],
-            labels,
-        )
-    # rich must not read brackets of alert titles as markup.
-    Console(markup=False, highlight=False).print(table)
+    rows = [("#", "STATE", "ALERTS", "INTEGRATION", "ROUTE", "STARTED", "TITLE", "LABELS")]
+    rows += [_row(group) for group in page["results"]]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(group: dict[str, Any]) -> tuple[str, ...]:
+    labels = ",".join(f"{one['key']['name']}={one['value']['name']}" for one in group["labels"])
+    title = " ".join(group["title"].split())
+    return (
+        str(group["number"]),
+        group["state"],
+        str(group["alerts_count"]),
+        group["integration"],
+        group["route"],
+        f"{group['created_at'][:19]}Z",
+        title if len(title) <= TITLE_WIDTH else f"{title[: TITLE_WIDTH - 2]}..",
+        labels,
+    )
