@@ -24,9 +24,7 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "TOCSIN"}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tocsin")
 def main() -> None:
     """Alert flow as resources: declare integrations, routes, templates, label rules and maintenance windows; Tocsin enforces them."""

@@ -40,7 +40,9 @@ def command(
     if output == "json":
         print_json(page["results"])
         return
-    rows = [("#", "STATE", "ALERTS", "INTEGRATION", "ROUTE", "STARTED", "TITLE", "LABELS")]
+    rows: list[tuple[str, ...]] = [
+        ("#", "STATE", "ALERTS", "INTEGRATION", "ROUTE", "STARTED", "TITLE", "LABELS")
+    ]
     rows += [_row(group) for group in page["results"]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -3,15 +3,101 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from tocsin.receive.email import checked
+from tocsin.receive.settings import MIB, Settings
+from tocsin.receive.tls import Tls
+from tocsin.sources.inbound_email.providers import PROVIDERS
 from tocsin.store.keys import KeyRing
 
 DEFAULT_DATABASE = "sqlite:///.tocsin/tocsin.db"
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def setting(name: str, *names: str, **attributes: Any) -> Callable[[F], F]:
+    """An option `--some-name` that is also the environment variable `TOCSIN_SOME_NAME`."""
+    variable = "TOCSIN_" + name.removeprefix("--").upper().replace("-", "_")
+    return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
+
+
+_RECEIVER = (
+    setting(
+        "--body-limit",
+        type=click.IntRange(1, 1024),
+        default=16,
+        metavar="MIB",
+        help="Largest body of an alert, in MiB.",
+    ),
+    setting("--tls-certificate", type=FILE, help="PEM certificate chain; reloaded when it changes."),
+    setting("--tls-key", type=FILE, help="PEM key of the certificate."),
+    setting("--tls-client-ca", type=FILE, help="PEM bundle: senders must show a certificate that it signed."),
+    setting("--metrics-bearer", default="", help="Bearer token that /metrics asks for."),
+    setting("--access-log", is_flag=True, help="Log every request, by integration, never by path."),
+    setting(
+        "--email-provider",
+        "email_providers",
+        multiple=True,
+        type=click.Choice([*sorted(PROVIDERS), "amazon_ses_validated"]),
+        help="Service that delivers mails (repeatable, tried in order).",
+    ),
+    setting("--email-domain", default="", help="Mails to <token>@DOMAIN are alerts."),
+    setting(
+        "--email-secret",
+        default="",
+        help="What the e-mail service proves itself with; better set by its variable.",
+    ),
+    setting("--email-ses-topic", default="", help="ARN of the SNS topic of amazon_ses_validated."),
+    setting("--email-url", default="", help="The webhook's URL as Mandrill was given it."),
+    setting(
+        "--allow-outgoing",
+        "outgoing_allowed",
+        multiple=True,
+        metavar="HOST|NETWORK",
+        help="Private target that outgoing requests may reach (repeatable).",
+    ),
+)
+
+
+def receiver_options(command: F) -> F:
+    """Everything that a process with a receiver can be told; `receiver_settings` reads it."""
+    for option in reversed(_RECEIVER):
+        command = option(command)
+    return command
+
+
+def receiver_settings(given: dict[str, Any]) -> tuple[Settings, Tls | None]:
+    """Takes the receiver's options out of `given`. Raises ClickException where they do not fit together."""
+    certificate, key, client_ca = (
+        given.pop(name) for name in ("tls_certificate", "tls_key", "tls_client_ca")
+    )
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together")
+    names = (
+        "metrics_bearer",
+        "access_log",
+        "email_providers",
+        "email_domain",
+        "email_secret",
+        "email_ses_topic",
+        "email_url",
+        "outgoing_allowed",
+    )
+    settings = Settings(body_limit=given.pop("body_limit") * MIB, **{name: given.pop(name) for name in names})
+    try:
+        checked(settings)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    return settings, None if certificate is None else Tls(
+        certificate=certificate, key=key, client_ca=client_ca
+    )
 
 
 class HostPort(click.ParamType[tuple[str, int]]):

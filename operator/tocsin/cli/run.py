@@ -6,103 +6,76 @@ import asyncio
 import gc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 import uvloop
 
-from tocsin.cli.options import DEFAULT_DATABASE, HostPort, key_ring
+from tocsin.cli.options import (
+    DEFAULT_DATABASE,
+    FILE,
+    HostPort,
+    key_ring,
+    receiver_options,
+    receiver_settings,
+    setting,
+)
 from tocsin.cli.service import Service, ServiceOptions
 from tocsin.console.api import parse_tokens
-from tocsin.receive.settings import MIB, Settings
-from tocsin.receive.tls import Tls
 from tocsin.sources import load_types
 from tocsin.store.endpoints import EndpointUrls
 from tocsin.store.errors import StoreError
-from tocsin.telemetry import Telemetry
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from tocsin.telemetry import LogFormat, Telemetry
 
 
 @click.command("run")
 @click.argument(
     "roots", nargs=-1, required=True, metavar="DIR|FILE...", type=click.Path(exists=True, path_type=Path)
 )
-@click.option(
+@setting(
     "--listen",
     type=HostPort(),
     default="127.0.0.1:8080",
-    show_default=True,
     help="Where alerts are received; answers API, health and metrics too.",
 )
-@click.option("--console-listen", type=HostPort(), help="A further address for the API alone.")
-@click.option("--health-listen", type=HostPort(), help="A further address for health and metrics alone.")
-@click.option(
+@setting("--console-listen", type=HostPort(), help="A further address for the API alone.")
+@setting("--health-listen", type=HostPort(), help="A further address for health and metrics alone.")
+@setting(
     "--database",
     metavar="URL",
     default=DEFAULT_DATABASE,
-    show_default=True,
     help="sqlite:///path or postgresql://user:password@host/name.",
 )
-@click.option("--api-tokens", type=_FILE, help="File of API tokens, a line each: NAME read[,act] TOKEN.")
-@click.option(
-    "--body-limit",
-    type=click.IntRange(1, 1024),
-    default=16,
-    show_default=True,
-    metavar="MIB",
-    help="Largest body of an alert, in MiB.",
-)
-@click.option("--tls-certificate", type=_FILE, help="PEM certificate chain; reloaded when it changes.")
-@click.option("--tls-key", type=_FILE, help="PEM key of the certificate.")
-@click.option(
-    "--tls-client-ca", type=_FILE, help="PEM bundle: senders must show a certificate that it signed."
-)
-@click.option("--metrics-bearer", default="", help="Bearer token that /metrics asks for.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
-@click.option("--access-log", is_flag=True, help="Log every request, by integration, never by path.")
+@setting("--api-tokens", type=FILE, help="File of API tokens, a line each: NAME read[,act] TOKEN.")
+@setting("--log-format", type=click.Choice(["text", "json"]), default="text")
+@setting("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@receiver_options
 def command(
     *,
     roots: tuple[Path, ...],
-    listen: tuple[str, int],
-    console_listen: tuple[str, int] | None,
-    health_listen: tuple[str, int] | None,
     database: str,
     api_tokens: Path | None,
-    body_limit: int,
-    tls_certificate: Path | None,
-    tls_key: Path | None,
-    tls_client_ca: Path | None,
-    metrics_bearer: str,
-    log_format: str,
+    log_format: LogFormat,
     log_level: str,
-    access_log: bool,
+    **given: Any,
 ) -> None:
     """Run Tocsin on a folder of manifests. Changes of the folder are live within a second."""
-    if (tls_certificate is None) != (tls_key is None):
-        raise click.UsageError("--tls-certificate and --tls-key go together")
+    settings, tls = receiver_settings(given)
     try:
         tokens = parse_tokens(api_tokens.read_text()) if api_tokens else ()
     except ValueError as error:
         raise click.ClickException(f"{api_tokens}: {error}") from None
-    tls = None
-    if tls_certificate is not None and tls_key is not None:
-        tls = Tls(certificate=tls_certificate, key=tls_key, client_ca=tls_client_ca)
     options = ServiceOptions(
         roots=roots,
         database=database,
         keys=key_ring(database),
-        listen=listen,
-        console_listen=console_listen,
-        health_listen=health_listen,
         api_tokens=tokens,
-        settings=Settings(body_limit=body_limit * MIB, metrics_bearer=metrics_bearer, access_log=access_log),
+        settings=settings,
         tls=tls,
+        **given,
     )
-    telemetry = Telemetry.create(level=log_level, log_format="json" if log_format == "json" else "text")
+    telemetry = Telemetry.create(level=log_level, log_format=log_format)
     # What start-up makes lives as long as the process: the collector need not look at it again.
     gc.freeze()
     try:
@@ -121,6 +94,8 @@ def announce(endpoints: Sequence[EndpointUrls]) -> None:
             click.echo("  takes no alerts by URL")
             continue
         click.echo(f"  {endpoint.url}")
+        if "://" not in endpoint.url:
+            continue  # a mail address
         example = orjson.dumps(types[endpoint.type].example).decode().replace("'", "'\\''")
         click.echo(f"  try: curl -s -H 'Content-Type: application/json' -d '{example}' {endpoint.url}")
         if endpoint.heartbeat_url:

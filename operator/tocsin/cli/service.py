@@ -61,6 +61,7 @@ class Service:
         self._types = load_types()
         self._said: frozenset[PlacedFinding] = frozenset()
         self._stop = asyncio.Event()
+        self._findings: int | None = None
 
     async def run(self, announce: Callable[[Sequence[EndpointUrls]], None]) -> None:
         """`announce` is given all endpoints once alerts are taken. Raises StoreLocked, StoreUnavailable or OSError."""
@@ -86,7 +87,15 @@ class Service:
             stack.push_async_callback(await start_dispatcher(store, live, self._telemetry))
             base = f"{'https' if self._options.tls else 'http'}://{_shown(self._options.listen[0])}:{front.listeners[0].port}"
             announce(
-                await store.read(lambda connection: endpoint_urls(connection, store.keys, live.program, base))
+                await store.read(
+                    lambda connection: endpoint_urls(
+                        connection,
+                        store.keys,
+                        live.program,
+                        base,
+                        email_domain=self._options.settings.email_domain,
+                    )
+                )
             )
             await self._watch(folder, publisher, live)
 
@@ -121,7 +130,16 @@ class Service:
         return Front(addresses, ingest=ingest, not_ready=lambda: live.not_ready, environment=environment)
 
     def _api(self, store: Store, live: LiveFlow, host: str) -> web.Application:
-        return build_api(store, live, self._telemetry, tokens=self._options.api_tokens, listen=(host,))
+        options = self._options
+        return build_api(
+            store,
+            live,
+            self._telemetry,
+            tokens=options.api_tokens,
+            listen=(host,),
+            findings=lambda: self._findings,
+            email_domain=options.settings.email_domain,
+        )
 
     async def _watch(self, folder: Folder, publisher: Publisher, live: LiveFlow) -> None:
         """Publishes changes of the folder until the process is told to stop."""
@@ -154,6 +172,7 @@ class Service:
             if finding not in self._said:
                 self._log.warning("finding", finding=str(finding))
         self._said = frozenset(publisher.findings)
+        self._findings = len(publisher.findings)
 
 
 def _shown(host: str) -> str:

@@ -13,9 +13,14 @@ from tocsin.flow.program import IntegrationProgram, Program
 from tocsin.store.keys import KeyRing
 from tocsin.store.tables import endpoint_token, identity
 
+EMAIL_TYPE = "inbound_email"
+
 
 class EndpointUrls(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is empty for types without one and while the token is missing; `heartbeat_url` where none is declared."""
+    """`url` is empty for types without one and while the token is missing; `heartbeat_url` where none is declared.
+
+    For inbound_email `url` is the address that takes the mails, where a domain is configured.
+    """
 
     namespace: str
     name: str
@@ -25,31 +30,35 @@ class EndpointUrls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def endpoint_urls(
-    connection: Connection, keys: KeyRing, program: Program, base: str
+    connection: Connection, keys: KeyRing, program: Program, base: str, *, email_domain: str = ""
 ) -> tuple[EndpointUrls, ...]:
     """All Integrations by namespace and name; URLs begin with `base`. Raises DecryptionFailed."""
     tokens = _current_tokens(connection, keys)
+    domain = email_domain.removeprefix("@")
     return tuple(
-        _urls(integration, tokens.get(found), base.rstrip("/"))
+        _urls(integration, tokens.get(found), base.rstrip("/"), domain)
         for found, integration in sorted(program.integrations.items())
     )
 
 
-def _urls(integration: IntegrationProgram, token: str | None, base: str) -> EndpointUrls:
+def _urls(integration: IntegrationProgram, token: str | None, base: str, domain: str) -> EndpointUrls:
     fragment = integration.fragment
     url = ""
-    if not integration.type.url:
+    if fragment.type == EMAIL_TYPE:
+        url = f"{token}@{domain}" if token and domain else ""
+    elif not integration.type.url:
         pass
     elif fragment.auth.mode != AuthMode.TOKEN:
         url = f"{base}/v1/namespaces/{fragment.namespace}/integrations/{fragment.name}/"
     elif token is not None:
         url = f"{base}/integrations/v1/{fragment.type}/{token}/"
+    heartbeat = fragment.heartbeat is not None and url.startswith(base)
     return EndpointUrls(
         namespace=fragment.namespace,
         name=fragment.name,
         type=fragment.type,
         url=url,
-        heartbeat_url=f"{url}heartbeat/" if url and fragment.heartbeat is not None else "",
+        heartbeat_url=f"{url}heartbeat/" if url and heartbeat else "",
     )
 
 

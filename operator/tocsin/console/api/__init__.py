@@ -34,12 +34,15 @@ def build_api(  # noqa: PLR0913 - one keyword per part of the process
     tokens: tuple[ApiToken, ...] = (),
     listen: tuple[str, ...] = (),
     findings: Callable[[], int | None] = nobody_counts,
+    email_domain: str = "",
 ) -> web.Application:
     """The API of one address. `listen` are the hosts that it is served on: without tokens that decides whether anybody
     is let in (see `guard`). The first one built for a telemetry also registers the metrics that come from the store.
     """
     guard = Guard(tokens=tokens, listen=listen)
-    context = Context(store=store, live=live, telemetry=telemetry, guard=guard, findings=findings)
+    context = Context(
+        store=store, live=live, telemetry=telemetry, guard=guard, findings=findings, email_domain=email_domain
+    )
     app = standalone(context)
     metrics = StoreMetrics(store, live)
     if metrics.register(telemetry.registry):

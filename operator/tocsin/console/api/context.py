@@ -44,7 +44,9 @@ def nobody_counts() -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`findings` is the number of findings of the published flow, where this process knows it."""
+    """`findings` is the number of findings of the published flow, where this process knows it. `email_domain`: where mails
+    to `<token>@<domain>` are alerts.
+    """
 
     store: Store
     live: Live
@@ -53,6 +55,7 @@ class Context:
     throttle: Throttle = field(default_factory=Throttle)
     now: Callable[[], Micros] = system_now
     findings: Callable[[], int | None] = nobody_counts
+    email_domain: str = ""
 
 
 CONTEXT = web.AppKey("tocsin_context", Context)

@@ -64,7 +64,9 @@ async def list_endpoints(request: web.Request) -> web.Response:
     if not base.startswith(("http://", "https://")):
         raise bad_request("give a base URL such as https://alerts.example.org", field="url")
     program, keys = context.live.program, context.store.keys
-    urls = await context.store.read(lambda connection: endpoint_urls(connection, keys, program, base))
+    urls = await context.store.read(
+        lambda connection: endpoint_urls(connection, keys, program, base, email_domain=context.email_domain)
+    )
     return answer(builtins(urls))
 
 
