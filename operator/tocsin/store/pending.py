@@ -153,7 +153,9 @@ class Pending:
                 if group.changed:
                     changed.append(_state(group))
             group.fresh = group.joined = group.changed = False
-        bulk.update(alert_group, _STATE, changed)  # before a new group of the same grouping id takes its place
+        bulk.update(
+            alert_group, _STATE, changed
+        )  # before a new group of the same grouping id takes its place
         bulk.insert(alert_group, _GROUP, fresh)
         bulk.insert(group_tally, _TALLY, fresh_tallies)
         bulk.update(group_tally, _TALLY, sorted(tallies))

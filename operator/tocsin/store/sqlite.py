@@ -62,7 +62,12 @@ class LockFile:
     """Proof that this process alone holds the database: a file lock beside it, given up when the process ends."""
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[str] = path.open("a+", encoding="ascii")
+        try:
+            self._file: IO[str] = path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{path} cannot be written ({error.strerror}): the folder must exist and be writable"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

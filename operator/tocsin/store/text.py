@@ -17,6 +17,9 @@ OUTCOME_LIMIT = 4096
 TITLE_LIMIT = 1500
 """Most characters of a group's title (alert-flow R-OBJ-8)."""
 
+TRUNCATED = "truncated"
+"""The note on an outcome that was cut."""
+
 UNPACK_LIMIT = 64 * 1024 * 1024
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -96,7 +99,7 @@ def _cleaned(outcome: Outcome) -> Outcome:
 
 def _shrink(outcome: Outcome) -> bytes:
     """Halve the allowance until it fits; 8 characters and no lists always do."""
-    outcome = replace(outcome, notes=(*(n for n in outcome.notes if n != "truncated"), "truncated"))
+    notes = [note for note in outcome.notes if note != TRUNCATED]
     allowance, items = 1024, 64
     while True:
         smaller = replace(
@@ -108,7 +111,7 @@ def _shrink(outcome: Outcome) -> bytes:
             errors=tuple(replace(e, message=cut(e.message, allowance)) for e in outcome.errors[:items]),
             dropped=tuple(replace(d, key=cut(d.key, allowance)) for d in outcome.dropped[:items]),
             windows=tuple(cut(w, 512) for w in outcome.windows[:items]),
-            notes=tuple(cut(n, allowance) for n in (*outcome.notes[: max(0, items - 1)], "truncated")),
+            notes=tuple(cut(n, allowance) for n in (*notes[:items], TRUNCATED)),
         )
         data = _encoder.encode(smaller)
         if len(data) <= OUTCOME_LIMIT or (allowance <= 8 and items == 0):
