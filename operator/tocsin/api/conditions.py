@@ -95,6 +95,8 @@ class Reason(StrEnum):
     """An entry of `spec.redact` is no path."""
     INVALID_VALUE = "InvalidValue"
     """A value cannot work; what it belongs to counts as not set."""
+    INVALID_TOKEN = "InvalidToken"
+    """The token for the URL is too short, or another Integration's; it is not used."""
 
     # conditions that are there only while true
     SHADOWED = "Shadowed"

@@ -1,0 +1,113 @@
+"""Programmed: proof that the running receivers have loaded an object's generation, because they said so.
+
+An object becomes programmed once every live replica of the roles that use its kind has acknowledged the revision that
+holds its generation, or a later one. Once it is, it stays so for that generation: replicas that come and go, restarts
+and other objects' changes never rewrite it (DESIGN section 4). Pure; moments are any seconds that do not go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from tocsin.api.common import Identity
+from tocsin.flow.status import NO_RECEIVERS, PENDING, PROGRAMMED, Programming
+from tocsin.store.replicas import Replica
+
+NAMED_AFTER = 5.0
+"""Seconds after which a status says for whom it waits."""
+_NAMED = 3
+
+_RECEIVING = frozenset({"all", "receiver"})
+_ROLES: Mapping[str, frozenset[str]] = {
+    "Integration": frozenset({"all", "receiver", "dispatcher"}),
+    "AlertRoute": frozenset({"all", "receiver", "dispatcher"}),
+    "MaintenanceWindow": frozenset({"all", "receiver", "dispatcher"}),
+    "AlertTemplate": _RECEIVING,
+    "LabelRule": _RECEIVING,
+}
+"""Which roles enforce a kind."""
+
+
+@dataclass(slots=True)
+class Proof:
+    """What is to be proven of one object. `revision` is the first that holds this generation."""
+
+    uid: str
+    generation: int
+    revision: int
+    since: float
+    programming: Programming
+
+
+class Programmed:
+    """Follows objects from publication to proof."""
+
+    def __init__(self) -> None:
+        self._proofs: dict[Identity, Proof] = {}
+        self._open: set[Identity] = set()
+        self._replicas: tuple[Replica, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything still waits for replicas."""
+        return bool(self._open)
+
+    def of(self, identity: Identity, generation: int) -> Programming:
+        proof = self._proofs.get(identity)
+        return PENDING if proof is None or proof.generation != generation else proof.programming
+
+    def knows(self, identity: Identity) -> bool:
+        """Whether any generation of this object was published or remembered."""
+        return identity in self._proofs
+
+    def remember(self, identity: Identity, uid: str, generation: int) -> None:
+        """The object's own status says that this generation is programmed: it was proven before."""
+        self._proofs[identity] = Proof(uid, generation, 0, 0.0, PROGRAMMED)
+        self._open.discard(identity)
+
+    def publish(self, identity: Identity, uid: str, generation: int, *, revision: int, now: float) -> None:
+        """The generation is part of `revision`. One that is proven or waits already goes on as it is."""
+        proof = self._proofs.get(identity)
+        if proof is not None and (proof.uid, proof.generation) == (uid, generation):
+            return
+        self._proofs[identity] = Proof(uid, generation, revision, now, PENDING)
+        self._open.add(identity)
+
+    def forget(self, identity: Identity) -> None:
+        self._proofs.pop(identity, None)
+        self._open.discard(identity)
+
+    def acknowledge(self, replicas: Iterable[Replica], now: float) -> set[Identity]:
+        """The live replicas as they are now; the objects of which something else is to be said."""
+        self._replicas = tuple(replicas)
+        changed: set[Identity] = set()
+        for identity in sorted(self._open):
+            proof = self._proofs[identity]
+            programming = judge(identity.kind, proof.revision, self._replicas, waited=now - proof.since)
+            if programming != proof.programming:
+                proof.programming = programming
+                changed.add(identity)
+            if programming.programmed:
+                self._open.discard(identity)
+        return changed
+
+
+def judge(kind: str, revision: int, replicas: Collection[Replica], *, waited: float) -> Programming:
+    """Whether all that count have loaded `revision`. A replica that has loaded nothing yet does not count."""
+    users = [replica for replica in replicas if replica.role in _ROLES[kind]]
+    if not any(replica.role in _RECEIVING for replica in users):
+        return NO_RECEIVERS
+    counted = [replica for replica in users if replica.revision > 0]
+    behind = sorted(replica.id for replica in counted if replica.revision < revision)
+    ready = any(replica.role in _RECEIVING for replica in counted)
+    if ready and not behind:
+        return PROGRAMMED
+    if waited <= NAMED_AFTER or not behind:
+        return PENDING
+    named = ", ".join(behind[:_NAMED])
+    more = f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else ""
+    message = f"{PENDING.message}: waiting for {named}{more}; look at their logs if this lasts"
+    return msgspec.structs.replace(PENDING, message=message)
