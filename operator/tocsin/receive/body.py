@@ -11,6 +11,7 @@ from tocsin.receive.compression import decode, too_large
 from tocsin.receive.connection import Connection, SlowBody
 from tocsin.receive.environment import Environment
 
+_IN_FLIGHT = unavailable("bodies-in-flight", "too many large bodies are being received")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STREAMED_SHARE = 7 / 8
 """Of the shared limit, what bodies may fill that arrive piece by piece; the rest is kept for those that are there at once."""
@@ -34,9 +35,12 @@ class Bodies:
         if not stream.is_eof():
             return None
         raw = stream.read_nowait()
-        if len(raw) > self._settings.body_limit:
+        size = len(raw)
+        if size > self._settings.body_limit:
             raise ProblemError(too_large(self._settings.body_limit))
-        self._hold(len(raw), self._limit)
+        if self._tallies.bodies_bytes + size > self._limit:
+            raise ProblemError(_IN_FLIGHT)
+        self._tallies.bodies_bytes += size
         return raw
 
     async def read(self, request: web.BaseRequest) -> bytes:
@@ -83,7 +87,7 @@ class Bodies:
 
     def _hold(self, size: int, limit: int) -> None:
         if self._tallies.bodies_bytes + size > limit:
-            raise ProblemError(unavailable("bodies-in-flight", "too many large bodies are being received"))
+            raise ProblemError(_IN_FLIGHT)
         self._tallies.bodies_bytes += size
 
     def _refuse_announced(self, request: web.BaseRequest) -> None:

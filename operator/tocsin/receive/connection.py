@@ -56,12 +56,16 @@ class Delivery(web.BaseRequest):
 
 
 Deliver = Callable[[Delivery], Awaitable[Answer]]
+_PLAIN = "/integrations/v1/"
 _DELIVERY = re.compile(r"(?:https?://[^/]*)?/+(?:integrations/+v1/|v1/+namespaces/)")
 
 
 def is_delivery(message: object) -> TypeGuard[RawRequestMessage]:
     """Whether a parsed message is a request to an alert or heartbeat URL. Broken requests are none."""
-    return isinstance(message, RawRequestMessage) and _DELIVERY.match(message.path) is not None
+    if not isinstance(message, RawRequestMessage):
+        return False
+    path = message.path
+    return path.startswith(_PLAIN) or _DELIVERY.match(path) is not None
 
 
 class Connection(RequestHandler):

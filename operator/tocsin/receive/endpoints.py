@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from tocsin.api.common import Identity
 from tocsin.api.integration import AuthMode
-from tocsin.flow.model import AuthFragment, Micros
+from tocsin.flow.model import EMPTY_FLOW, AuthFragment, Micros
 from tocsin.flow.program import IntegrationProgram
 from tocsin.problems import Problem, ProblemError, not_found, unavailable
 from tocsin.receive.credentials import Credentials, Secrets
@@ -41,7 +41,7 @@ class Standing(Enum):
 class Endpoint:
     """One Integration as its senders see it.
 
-    `alert` is where its plain alert URL with the token leads. `program` is None only when it is deleted; then `secrets` are those it had, for `auth` of a URL without a token.
+    `manifest` is the digest of the flow that `program` is of. `alert` is where its plain alert URL with the token leads. `program` is None only when it is deleted; then `secrets` are those it had, for `auth` of a URL without a token.
     """
 
     __slots__ = (
@@ -51,6 +51,7 @@ class Endpoint:
         "identity",
         "kind",
         "limiter",
+        "manifest",
         "name",
         "program",
         "secrets",
@@ -68,6 +69,7 @@ class Endpoint:
     ) -> None:
         self.auth = _NO_AUTH if program is None else program.fragment.auth
         self.secrets: Secrets | None = None
+        self.manifest = EMPTY_FLOW.digest
         self.identity = identity
         self.name = f"{identity.namespace}/{identity.name}"
         self.kind = program.type.slug if program is not None and program.type.url else ""
@@ -182,6 +184,7 @@ class Endpoints:
             endpoint = Endpoint(
                 identity, program, tally, self._limiter(identity, program), self._heartbeats(identity)
             )
+            endpoint.manifest = self._program.digest
             self._by_identity[identity] = endpoint
         return endpoint
 

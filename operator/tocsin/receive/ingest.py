@@ -6,21 +6,19 @@ not at all. What the sender did wrong is 4xx, what it should send again is 503 (
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
 
-from tocsin.flow.arrival import NotAnAlert, Payload, alerts_of, duplicate_key, expires_at
 from tocsin.flow.model import Micros
-from tocsin.flow.program import IntegrationProgram
 from tocsin.notify.client import HttpClient, Outgoing
 from tocsin.problems import Problem, ProblemError, malformed, method_not_allowed, not_found, unavailable
 from tocsin.receive import auth
 from tocsin.receive.answers import JSON, TEXT, Answer, refused, stored
+from tocsin.receive.batch import Batch, Evaluation
 from tocsin.receive.body import Bodies
-from tocsin.receive.content import FORM, Content, ContentReader
+from tocsin.receive.content import FORM, ContentReader
 from tocsin.receive.credentials import Credentials
 from tocsin.receive.email import Mailbox
 from tocsin.receive.endpoints import (
@@ -46,8 +44,8 @@ from tocsin.store.arrivals import Arrival
 from tocsin.store.deadletters import Undelivered
 from tocsin.store.errors import NotStorable, StoreError
 
-_YIELD_EVERY = 32
-"""Alerts of one body that are evaluated before other requests get a turn."""
+Taken = tuple[Arrival, ...] | Batch | Undelivered | Answer
+"""One evaluated alert, several that wait for it, what becomes a dead letter, or an answer to what is no alert."""
 
 _STORE_DOWN = unavailable("store-unavailable", "the alert could not be stored")
 _INTERNAL = Problem(
@@ -81,6 +79,7 @@ class Ingest:
         self._endpoints = Endpoints(live, credentials, environment)
         self._bodies = Bodies(environment)
         self._content = ContentReader(environment.settings)
+        self._evaluation = Evaluation(environment)
         self._handshakes = Handshakes()
         self._sidetracks = Sidetracks(store)
         self._faults = FaultLog(environment)
@@ -164,52 +163,101 @@ class Ingest:
 
     async def _alert(self, request: web.BaseRequest, located: Located, now: Micros) -> Answer:
         endpoint = located.endpoint
-        if located.suffix and endpoint.program is not None and not endpoint.program.type.api_v2:
-            raise ProblemError(_no_api(endpoint))
-        if request.method != "POST":
+        if located.suffix or request.method != "POST":
             probe = self._probe(request, located, now)
             if probe is not None:
                 return probe
-        raw = self._bodies.read_now(request)
-        if raw is None:
+        body = self._bodies.read_now(request)
+        if body is None:
             if not located.by_token and not auth.wants_body(endpoint.auth):
                 self._authenticate(request, located, b"")
-            raw = await self._bodies.read(request)
+            body = await self._bodies.read(request)
             now = self._now()
-        held = len(raw)
+        held = len(body)
         try:
             if not located.by_token:
-                self._authenticate(request, located, raw)
-            body = raw
+                self._authenticate(request, located, body)
             encoding = request.headers.get(CONTENT_ENCODING)
             if encoding is not None:
-                body = self._bodies.decoded(raw, encoding)
+                raw, body = body, self._bodies.decoded(body, encoding)
                 if body is not raw:
                     held += len(body)
             if endpoint.kind == SNS:
                 return await self._enveloped(request, located, body)
-            return await self._accept(request, located, body, now)
+            taken = self._take(request, endpoint, body, now)
+            del body
+            if type(taken) is tuple:
+                return await self._commit(endpoint, taken, now, as_list=False)
+            return await self._finish(endpoint, taken, now)
         finally:
             self._bodies.release(held)
 
     async def _accept(self, request: web.BaseRequest, located: Located, body: bytes, now: Micros) -> Answer:
-        endpoint = located.endpoint
+        return await self._finish(located.endpoint, self._take(request, located.endpoint, body, now), now)
+
+    def _take(self, request: web.BaseRequest, endpoint: Endpoint, body: bytes, now: Micros) -> Taken:
+        """What a body amounts to: evaluated if it is one alert, which is nearly always."""
         program = endpoint.program
         if program is None or endpoint.standing is not Standing.LIVE:
-            return await self._sidetracks.bury(endpoint, self._undelivered(request, endpoint, body, now))
+            return self._undelivered(request, endpoint, body, now)
         content = self._content.read(request, body, program.type)
+        source = program.type
+        if source.verification is not None:
+            echo = self._handshakes.delivery(source, content.value, now)
+            if echo is not None:
+                return Answer(echo.encode(), content_type=TEXT)
+        batch = self._evaluation.split(source, content, now)
+        if len(batch.payloads) == 1 and not batch.as_list:
+            return (self._evaluation.arrival(endpoint, program, batch.payloads[0], batch.notes, now),)
+        return batch
+
+    async def _finish(self, endpoint: Endpoint, taken: Taken, now: Micros) -> Answer:
+        """Commits what was taken and says what became of it."""
+        if isinstance(taken, Answer):
+            return taken
+        if isinstance(taken, Undelivered):
+            return await self._sidetracks.bury(endpoint, taken)
+        if not isinstance(taken, Batch):
+            return await self._commit(endpoint, taken, now, as_list=False)
+        assert endpoint.program is not None
+        arrivals = await self._evaluation.arrivals(endpoint, endpoint.program, taken, now)
+        if not arrivals:
+            return stored((), as_list=True)
+        return await self._commit(endpoint, arrivals, now, as_list=taken.as_list)
+
+    async def _commit(
+        self, endpoint: Endpoint, arrivals: tuple[Arrival, ...], now: Micros, *, as_list: bool
+    ) -> Answer:
+        tallies, tally, count = self._tallies, endpoint.tally, len(arrivals)
+        started = self._seconds()
+        tallies.waiting += count
         try:
-            return await self._deliver(located, content, now)
+            results = await self._store.ingest(arrivals)
         except NotStorable as error:
-            letter = self._undelivered(request, endpoint, body, now)
-            number = await self._sidetracks.keep(endpoint, letter, "not-storable")
-            raise ProblemError(
-                malformed(
-                    f"the alert cannot be stored: {error}",
-                    action="see the dead letter of this number",
-                    dead_letter=number,
-                )
-            ) from error
+            raise ProblemError(await self._keep(endpoint, arrivals, error)) from error
+        finally:
+            tallies.waiting -= count
+        for arrival, result in zip(arrivals, results, strict=True):
+            tally.count(arrival.decision, result)
+        tally.last_alert = now
+        tallies.duration.observe(self._seconds() - started)
+        return stored(results, as_list=as_list)
+
+    async def _keep(self, endpoint: Endpoint, arrivals: tuple[Arrival, ...], error: NotStorable) -> Problem:
+        """What the database will never take becomes a dead letter, so that people can look at it."""
+        letter = Undelivered(
+            integration=endpoint.identity,
+            body=b"[" + b",".join(arrival.payload for arrival in arrivals) + b"]",
+            reason="not-storable",
+            media_type=JSON,
+            received_at=arrivals[0].received_at,
+        )
+        number = await self._sidetracks.keep(endpoint, letter)
+        return malformed(
+            f"the alert cannot be stored: {error}",
+            action="see the dead letter of this number",
+            dead_letter=number,
+        )
 
     def _undelivered(
         self, request: web.BaseRequest, endpoint: Endpoint, body: bytes, now: Micros
@@ -231,89 +279,13 @@ class Ingest:
             received_at=now,
         )
 
-    async def _deliver(self, located: Located, content: Content, now: Micros) -> Answer:
-        started = self._seconds()
-        endpoint = located.endpoint
-        program = endpoint.program
-        assert program is not None
-        source = program.type
-        if source.verification is not None:
-            echo = self._handshakes.delivery(source, content.value, now)
-            if echo is not None:
-                return Answer(echo.encode(), content_type=TEXT)
-        try:
-            payloads = alerts_of(source, content.value, now)
-        except NotAnAlert as error:
-            raise ProblemError(malformed(str(error))) from None
-        as_list = len(payloads) != 1 or type(content.value) is list
-        if not payloads:
-            if source.api_v2:
-                return stored((), as_list=True)
-            raise ProblemError(malformed("the list holds no alert", action="send at least one object"))
-        tallies = self._tallies
-        count = len(payloads)
-        if count > self._settings.alerts_limit or tallies.waiting + count > self._settings.waiting_limit:
-            self._refuse_many(count)
-        arrivals: tuple[Arrival, ...]
-        if count == 1:
-            arrivals = (self._arrival(endpoint, program, payloads[0], content.notes, now),)
-        else:
-            arrivals = await self._arrivals(endpoint, program, payloads, content, now)
-        tallies.waiting += count
-        try:
-            results = await self._store.ingest(arrivals)
-        finally:
-            tallies.waiting -= count
-        tally = endpoint.tally
-        for arrival, result in zip(arrivals, results, strict=True):
-            tally.count(arrival.decision, result)
-        tally.last_alert = now
-        tallies.duration.observe(self._seconds() - started)
-        return stored(results, as_list=as_list)
-
-    def _arrival(
-        self,
-        endpoint: Endpoint,
-        program: IntegrationProgram,
-        payload: Payload,
-        notes: tuple[str, ...],
-        now: Micros,
-    ) -> Arrival:
-        source = program.type
-        limiter = endpoint.limiter
-        encoded = encode_json(payload)
-        if program.fragment.redact:
-            encoded = encode_json(program.redact(payload))
-        return Arrival(
-            integration=endpoint.identity,
-            decision=program.evaluate(payload, now, notes=notes),
-            payload=encoded,
-            received_at=now,
-            now=now,
-            manifest=self._live.program.digest,
-            duplicate_key=duplicate_key(source, payload),
-            expires_at=expires_at(source, payload, now) if source.expires else None,
-            digested=limiter is not None and not limiter.take(self._seconds()),
-        )
-
-    async def _arrivals(
-        self,
-        endpoint: Endpoint,
-        program: IntegrationProgram,
-        payloads: tuple[Payload, ...],
-        content: Content,
-        now: Micros,
-    ) -> tuple[Arrival, ...]:
-        arrivals: list[Arrival] = []
-        for position, payload in enumerate(payloads, start=1):
-            arrivals.append(self._arrival(endpoint, program, payload, content.notes, now))
-            if position % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-        return tuple(arrivals)
-
     def _probe(self, request: web.BaseRequest, located: Located, now: Micros) -> Answer | None:
-        """What is not a POST: a sender that checks the URL, or delivers in the query (None); else 405."""
+        """What is not simply an alert: a sender that checks the URL; None if it delivers all the same; else 404 or 405."""
         program = located.endpoint.program
+        if located.suffix and program is not None and not program.type.api_v2:
+            raise ProblemError(_no_api(located.endpoint))
+        if request.method == "POST":
+            return None
         allowed = ["POST"]
         if program is not None and located.suffix == ALERT:
             source = program.type
@@ -385,20 +357,6 @@ class Ingest:
         proof = auth.Proof(request.headers, raw)
         if not auth.is_authentic(endpoint.auth, secrets, proof, self._now()):
             raise ProblemError(auth.refusal(endpoint.auth))
-
-    def _refuse_many(self, count: int) -> None:
-        if count > self._settings.alerts_limit:
-            raise ProblemError(
-                Problem(
-                    status=413,
-                    kind="too-many-alerts",
-                    detail=f"the body holds {count} alerts; at most {self._settings.alerts_limit} are taken at once",
-                    field="body",
-                    action="send them in several requests",
-                    facts=(("limit", self._settings.alerts_limit),),
-                )
-            )
-        raise ProblemError(unavailable("overloaded", "too many alerts wait to be stored"))
 
 
 def _path(request: web.BaseRequest) -> str:

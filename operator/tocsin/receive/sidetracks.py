@@ -27,7 +27,7 @@ class Sidetracks:
 
     async def bury(self, endpoint: Endpoint, letter: Undelivered) -> Answer:
         """Keeps a delivery among the dead letters. 200, and the answer says that nobody is alerted."""
-        number = await self.keep(endpoint, letter, letter.reason)
+        number = await self.keep(endpoint, letter)
         return Answer(
             msgspec.json.encode(
                 {
@@ -39,11 +39,10 @@ class Sidetracks:
             )
         )
 
-    async def keep(self, endpoint: Endpoint, letter: Undelivered, reason: str) -> int:
+    async def keep(self, endpoint: Endpoint, letter: Undelivered) -> int:
         """The number of the new dead letter."""
-        letter = msgspec.structs.replace(letter, reason=reason)
         number = await self._store.write(lambda connection: deadletters.put(connection, letter))
-        endpoint.tally.dead[reason] += 1
+        endpoint.tally.dead[letter.reason] += 1
         return number
 
     async def beat(self, endpoint: Endpoint, heartbeat: HeartbeatFragment, now: Micros) -> Answer:

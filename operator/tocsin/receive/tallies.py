@@ -196,7 +196,7 @@ class Tallies(Collector):
 
     def _process(self) -> Iterator[Metric]:
         duration = HistogramMetricFamily(
-            "tocsin_ingest_duration_seconds", "From the end of a body to its answer, commit included."
+            "tocsin_commit_duration_seconds", "How long alerts waited until they were durable."
         )
         duration.add_metric((), self.duration.buckets(), self.duration.total)
         yield duration
