@@ -120,7 +120,7 @@ spec:
   type: webhook
   templates:
     groupingId: '{% for i in range(999999999) %}x{% endfor %}'
-    resolve: '{% for a in payload.l %}{% for b in payload.l %}{% for c in payload.l %}x{% endfor %}{% endfor %}{% endfor %}'
+    resolve: '{% for a in payload.l %}{% for b in payload.l %}{% for c in payload.l %}{% set x = c %}{% endfor %}{% endfor %}{% endfor %}'
     appearance: {web: {title: '{{ payload.big }}'}}
 ---
 apiVersion: tocsin.dev/v1alpha1
