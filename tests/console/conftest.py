@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "dispatch"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from asking import Api
+from dispatching import new_database
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ async def api(folder: Path) -> AsyncIterator[Callable[..., Awaitable[Api]]]:
     started: list[Api] = []
 
     async def start(*objects: dict, url: str = "", **options: object) -> Api:
-        made = await Api.start(url or f"sqlite:///{folder}/api-{len(started)}.db", objects, **options)
+        made = await Api.start(
+            url or await new_database(folder / f"api-{len(started)}.db"), objects, **options
+        )
         started.append(made)
         return made
 

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dispatching import World
+from dispatching import World, new_database
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +44,7 @@ async def world(folder: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
     opened: list[World] = []
 
     async def make(*objects: dict, at: str = "2026-07-01T12:00:00Z", url: str = "") -> World:
-        made = World(url or f"sqlite:///{folder}/tocsin-{len(opened)}.db", at)
+        made = World(url or await new_database(folder / f"tocsin-{len(opened)}.db"), at)
         opened.append(made)
         await made.open()
         await made.apply(*objects)

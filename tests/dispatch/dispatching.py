@@ -7,6 +7,7 @@ import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,6 +35,19 @@ KEYS = KeyRing((b"k" * 32,))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANN = Actor(name="ann", via=Via.API)
 FOR_EVER = 2**62
+
+
+_migrated: list[bytes] = []
+
+
+async def new_database(path: Path) -> str:
+    """The URL of a database that is migrated already: migrating takes longer than most tests."""
+    if not _migrated:
+        await (await Store.open(f"sqlite:///{path}", keys=KEYS)).close()
+        assert not path.with_name(path.name + "-wal").exists()
+        _migrated.append(path.read_bytes())
+    path.write_bytes(_migrated[0])
+    return f"sqlite:///{path}"
 
 
 def micros(text: str) -> Micros:
@@ -280,7 +294,8 @@ async def play(world: World, steps: list[dict]) -> list[str]:
         if title:
             told.append(f"{at} > {title}")
         for key in [*before, *(k for k in after if k not in before)]:
-            if before.get(key) != after.get(key):
+            forgotten = before.get(key) == "ended" and key not in after
+            if before.get(key) != after.get(key) and not forgotten:
                 told.append(f"{at}   {key}: {after.get(key, 'gone')}")
         before = after
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dispatching import KEYS, VirtualClock, micros
+from dispatching import KEYS, VirtualClock, micros, new_database
 from sqlalchemy import Connection
 
 from tocsin.dispatch.dispatcher import BATCH, MOST_ATTEMPTS, Dispatcher, Handler, Job, back_off, describe
@@ -24,7 +24,7 @@ SECOND = 1_000_000
 
 @pytest.fixture
 async def store(folder: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{folder}/timers.db", keys=KEYS)
+    opened = await Store.open(await new_database(folder / "timers.db"), keys=KEYS)
     yield opened
     await opened.close()
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from tocsin.api.common import Identity
 from tocsin.dispatch import presence
-from tocsin.dispatch.clock import MINUTE, SECOND
+from tocsin.dispatch.clock import MINUTE
 from tocsin.dispatch.dispatcher import Job
 from tocsin.dispatch.live import Live, catching_up
 from tocsin.flow.decision import Decision
@@ -70,7 +70,7 @@ class Heartbeats:
             return None
         observed = presence.read(connection)
         if observed is None or now - observed.seen > presence.LONGEST_PAUSE:
-            return Micros(now + SECOND)  # the mark is stale: it will be renewed first, and tell of the gap
+            return Micros(now + PLAN_PERIOD)  # nobody listens: whoever does again plans all deadlines anew
         beat = heartbeats.get(connection, identity) or _expect(connection, identity, now)
         if beat.belief is Belief.EXPIRED:
             if beat.last_seen is None or beat.last_seen <= beat.changed_at:
@@ -110,7 +110,10 @@ class Heartbeats:
     def renew(self, connection: Connection, job: Job) -> Micros | None:
         """The standing timer `presence`: Tocsin is there to hear."""
         if self._receiving(connection, job.now):
-            presence.renew(connection, job.now)
+            before = presence.read(connection)
+            after = presence.renew(connection, job.now)
+            if before is not None and after.gaps != before.gaps:
+                claims.schedule_earlier(connection, PLAN, PLAN_SUBJECT, job.now)
         return Micros(job.now + presence.PERIOD)
 
     def _tell_missing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from tocsin.dispatch import presence
-from tocsin.dispatch.clock import MINUTE, SECOND
+from tocsin.dispatch.clock import MINUTE
 from tocsin.dispatch.dispatcher import Job
 from tocsin.flow.groups import Action, Verb
 from tocsin.flow.model import Micros
@@ -38,7 +38,7 @@ def expire(connection: Connection, job: Job) -> Micros | None:
     observed = presence.read(connection)
     if observed is not None:
         if job.now - observed.seen > presence.LONGEST_PAUSE:
-            return Micros(job.now + SECOND)
+            return Micros(job.now + MINUTE)
         gap = presence.last_gap(observed.gaps, job.now)
         group = (
             groups.get(connection, number) if gap is not None and job.now < gap.end + RESEND_GRACE else None

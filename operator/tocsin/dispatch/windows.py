@@ -198,8 +198,8 @@ def _facts(row: OccurrenceRow) -> dict[str, str]:
 
 
 def _next_boundary(found: Iterable[Window], now: Micros) -> Micros:
-    """When anything about any window changes next; a day at most, so that a mistake here cannot last."""
-    boundary = Micros(now + DAY)
+    """When anything about any window changes next; a week at most, so that a mistake here cannot last."""
+    boundary = Micros(now + 7 * DAY)
     for window in found:
         if window.schedule is None:
             continue
