@@ -8,7 +8,17 @@ import click
 
 from tocsin import __version__
 
-COMMANDS = ("run", "lint", "endpoints", "groups", "send")
+COMMANDS = (
+    "run",
+    "operator",
+    "receiver",
+    "dispatcher",
+    "console",
+    "lint",
+    "endpoints",
+    "groups",
+    "send",
+)
 
 
 class LazyGroup(click.Group):

@@ -1,38 +1,26 @@
-"""`tocsin run`: all roles in one process, on a folder of manifests."""
+"""`tocsin run`: all roles in one process, on a folder of manifests or on a cluster."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
-import uvloop
 
-from tocsin.cli.options import (
-    DEFAULT_DATABASE,
-    FILE,
-    HostPort,
-    key_ring,
-    receiver_options,
-    receiver_settings,
-    setting,
-)
-from tocsin.cli.service import Service, ServiceOptions
-from tocsin.console.api import parse_tokens
+from tocsin.cli.cluster import cluster_options, operator_options
+from tocsin.cli.options import FILE, HostPort, key_ring, receiver_options, receiver_settings, setting
+from tocsin.cli.process import database_option, log_options, make_telemetry, read_tokens, run_service
+from tocsin.cli.service import ServiceOptions
 from tocsin.sources import load_types
 from tocsin.store.endpoints import EndpointUrls
-from tocsin.store.errors import StoreError
-from tocsin.telemetry import LogFormat, Telemetry
 
 
 @click.command("run")
-@click.argument(
-    "roots", nargs=-1, required=True, metavar="DIR|FILE...", type=click.Path(exists=True, path_type=Path)
-)
+@click.argument("roots", nargs=-1, metavar="[DIR|FILE...]", type=click.Path(exists=True, path_type=Path))
+@click.option("--kubernetes", is_flag=True, help="Follow a cluster instead of a folder.")
 @setting(
     "--listen",
     type=HostPort(),
@@ -41,48 +29,34 @@ from tocsin.telemetry import LogFormat, Telemetry
 )
 @setting("--console-listen", type=HostPort(), help="A further address for the API alone.")
 @setting("--health-listen", type=HostPort(), help="A further address for health and metrics alone.")
-@setting(
-    "--database",
-    metavar="URL",
-    default=DEFAULT_DATABASE,
-    help="sqlite:///path or postgresql://user:password@host/name.",
-)
+@database_option
 @setting("--api-tokens", type=FILE, help="File of API tokens, a line each: NAME read[,act] TOKEN.")
-@setting("--log-format", type=click.Choice(["text", "json"]), default="text")
-@setting("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@log_options
 @receiver_options
+@cluster_options
 def command(
-    *,
-    roots: tuple[Path, ...],
-    database: str,
-    api_tokens: Path | None,
-    log_format: LogFormat,
-    log_level: str,
-    **given: Any,
+    *, roots: tuple[Path, ...], kubernetes: bool, database: str, api_tokens: Path | None, **given: Any
 ) -> None:
-    """Run Tocsin on a folder of manifests. Changes of the folder are live within a second."""
+    """Run Tocsin on a folder of manifests, or on a Kubernetes cluster. Changes are live within a second."""
+    if kubernetes == bool(roots):
+        raise click.UsageError("name a folder of manifests, or say --kubernetes to follow a cluster")
+    telemetry = make_telemetry(given)
     settings, tls = receiver_settings(given)
-    try:
-        tokens = parse_tokens(api_tokens.read_text()) if api_tokens else ()
-    except ValueError as error:
-        raise click.ClickException(f"{api_tokens}: {error}") from None
+    cluster = operator_options(given, database, wanted=kubernetes)
     options = ServiceOptions(
         roots=roots,
+        cluster=cluster,
         database=database,
         keys=key_ring(database),
-        api_tokens=tokens,
+        api_tokens=read_tokens(api_tokens),
         settings=settings,
         tls=tls,
         **given,
     )
-    telemetry = Telemetry.create(level=log_level, log_format=log_format)
-    # What start-up makes lives as long as the process: the collector need not look at it again.
-    gc.freeze()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(Service(options, telemetry).run(announce))
-    except (StoreError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    if cluster is not None and not cluster.bases.internal and options.listen is not None:
+        internal = replace(cluster.bases, internal=f"{options.base}:{options.listen[1]}")
+        options = replace(options, cluster=replace(cluster, bases=internal))
+    run_service(options, telemetry, announce)
 
 
 def announce(endpoints: Sequence[EndpointUrls]) -> None:

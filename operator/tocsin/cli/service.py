@@ -1,20 +1,20 @@
-"""All roles in one process: the folder is published, alerts are received, timers run, the API answers."""
+"""One process: all roles, or one of them. Alerts are received, timers run, the API answers, the flow is published."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from aiohttp import web
+from sqlalchemy import Connection
 
+from tocsin.cli.providers import ClusterProvider, FolderProvider, Provider, StoreProvider
 from tocsin.console.api import ApiToken, build_api
-from tocsin.control.folder import Contents, Folder
-from tocsin.control.publisher import Publisher
-from tocsin.control.verdict import PlacedFinding
 from tocsin.dispatch import start_dispatcher
 from tocsin.receive.credentials import Credentials
 from tocsin.receive.environment import Environment
@@ -24,31 +24,46 @@ from tocsin.receive.listener import Address
 from tocsin.receive.settings import Settings
 from tocsin.receive.tls import Tls
 from tocsin.sources import load_types
-from tocsin.store import snapshots
 from tocsin.store.database import Store
 from tocsin.store.endpoints import EndpointUrls, endpoint_urls
-from tocsin.store.errors import StoreUnavailable
 from tocsin.store.keys import KeyRing
 from tocsin.store.replica import LiveFlow
 from tocsin.telemetry import Telemetry
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the folder."""
+if TYPE_CHECKING:
+    from tocsin.control.kubernetes.operator import OperatorOptions
+
+Role = Literal["all", "operator", "receiver", "dispatcher", "console"]
+
+RECEIVING = frozenset({"all", "receiver"})
+DISPATCHING = frozenset({"all", "dispatcher"})
+ANSWERING = frozenset({"all", "console"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOptions:
-    """What `tocsin run` was told. Without own addresses for console and health, `listen` answers everything."""
+    """What a process was told. Without own addresses for console and health, `listen` answers everything.
 
-    roots: tuple[Path, ...]
+    The flow comes from the folders in `roots`, or from the cluster of `cluster`, or from another process.
+    """
+
+    role: Role = "all"
+    roots: tuple[Path, ...] = ()
+    cluster: OperatorOptions | None = None
     database: str
     keys: KeyRing = field(repr=False)
-    listen: tuple[str, int]
+    listen: tuple[str, int] | None
     console_listen: tuple[str, int] | None = None
     health_listen: tuple[str, int] | None = None
     api_tokens: tuple[ApiToken, ...] = field(default=(), repr=False)
     settings: Settings = field(default_factory=Settings)
     tls: Tls | None = None
+
+    @property
+    def base(self) -> str:
+        """What URLs begin with, up to the port."""
+        host = _shown(self.listen[0]) if self.listen else "127.0.0.1"
+        return f"{'https' if self.tls else 'http'}://{host}"
 
 
 class Service:
@@ -57,79 +72,116 @@ class Service:
     def __init__(self, options: ServiceOptions, telemetry: Telemetry) -> None:
         self._options = options
         self._telemetry = telemetry
-        self._log = telemetry.log
         self._types = load_types()
-        self._said: frozenset[PlacedFinding] = frozenset()
         self._stop = asyncio.Event()
-        self._findings: int | None = None
+        self._environment = Environment.create(telemetry, options.settings)
 
     async def run(self, announce: Callable[[Sequence[EndpointUrls]], None]) -> None:
         """`announce` is given all endpoints once alerts are taken. Raises StoreLocked, StoreUnavailable or OSError."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        store = await Store.open(self._options.database, keys=self._options.keys)
+        store = await Store.open(self._options.database, keys=self._options.keys, role=self._options.role)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(store.close)
-            last_good = await store.read(snapshots.load)
-            folder = Folder(self._options.roots, digest=store.keys.digest, last_good=last_good)
-            publisher = Publisher(store, self._types)
-            await self._publish(publisher, await asyncio.to_thread(folder.read))
-            live = LiveFlow(store, role="all", types=self._types)
-            environment = Environment.create(self._telemetry, self._options.settings)
-            credentials = Credentials(store, environment)
-            live.before_change.append(credentials.refresh)
-            await live.start()
-            stack.push_async_callback(live.stop)
-            front = self._front(store, live, credentials, environment)
-            await front.start()
-            stack.push_async_callback(front.drain)
-            stack.push_async_callback(await start_dispatcher(store, live, self._telemetry))
-            base = f"{'https' if self._options.tls else 'http'}://{_shown(self._options.listen[0])}:{front.listeners[0].port}"
-            announce(
-                await store.read(
-                    lambda connection: endpoint_urls(
-                        connection,
-                        store.keys,
-                        live.program,
-                        base,
-                        email_domain=self._options.settings.email_domain,
-                    )
-                )
-            )
-            await self._watch(folder, publisher, live)
+            provider = self._provider(store)
+            if self._options.role == "operator":
+                await self._operate(provider, stack)
+            else:
+                await self._enforce(store, provider, stack, announce)
 
-    def _front(
-        self, store: Store, live: LiveFlow, credentials: Credentials, environment: Environment
-    ) -> Front:
+    async def _operate(self, provider: Provider, stack: contextlib.AsyncExitStack) -> None:
+        """The operator alone: it enforces nothing, so it is no replica."""
+        assert self._options.health_listen is not None, "the operator has a health address"
+        host, port = self._options.health_listen
+        front = Front(
+            [Address(host=host, port=port, ingest=False)],
+            ingest=None,
+            not_ready=lambda: provider.not_ready,
+            environment=self._environment,
+        )
+        await front.start()
+        stack.push_async_callback(front.drain)
+        await self._until_stopped(provider.run(None))
+
+    async def _enforce(
+        self,
+        store: Store,
+        provider: Provider,
+        stack: contextlib.AsyncExitStack,
+        announce: Callable[[Sequence[EndpointUrls]], None],
+    ) -> None:
+        role = self._options.role
+        await provider.begin()
+        live = LiveFlow(store, role=role, types=self._types)
+        ingest = self._ingest(store, live) if role in RECEIVING else None
+        await live.start()
+        stack.push_async_callback(live.stop)
+        front = self._front(store, live, ingest, provider)
+        await front.start()
+        stack.push_async_callback(front.drain)
+        if role in DISPATCHING:
+            receives = role in RECEIVING
+            stack.push_async_callback(await start_dispatcher(store, live, self._telemetry, receives=receives))
+        if role in RECEIVING:
+            announce(await store.read(lambda c: self._endpoints(c, store, live, front.listeners[0].port)))
+        await self._until_stopped(provider.run(live))
+
+    async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
+        """Raises what `work` raises: it is not meant to end by itself."""
+        task = asyncio.create_task(work, name="provide the flow")
+        stop = asyncio.create_task(self._stop.wait(), name="wait for the end")
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            task.result()
+        task.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)
+
+    def _provider(self, store: Store) -> Provider:
         options = self._options
-        ingest = Ingest(store, live, credentials, environment)
-        addresses = [
-            Address(
-                host=options.listen[0],
-                port=options.listen[1],
-                tls=options.tls,
-                app=self._api(store, live, options.listen[0]),
-            )
-        ]
+        if options.cluster is not None:
+            from tocsin.control.kubernetes.operator import Operator
+            from tocsin.control.kubernetes.problems import Signals
+
+            signals = Signals.create(self._telemetry)
+            return ClusterProvider(Operator(store, self._types, options.cluster, signals))
+        if options.roots:
+            return FolderProvider(store, options.roots, self._telemetry)
+        return StoreProvider()
+
+    def _ingest(self, store: Store, live: LiveFlow) -> Ingest:
+        credentials = Credentials(store, self._environment)
+        live.before_change.append(credentials.refresh)
+        return Ingest(store, live, credentials, self._environment)
+
+    def _front(self, store: Store, live: LiveFlow, ingest: Ingest | None, provider: Provider) -> Front:
+        options = self._options
+        addresses = []
+
+        def api(host: str) -> web.Application | None:
+            return self._api(store, live, provider, host) if options.role in ANSWERING else None
+
+        if options.listen is not None:
+            host, port = options.listen
+            addresses.append(Address(host=host, port=port, tls=options.tls, app=api(host)))
         if options.console_listen is not None:
             host, port = options.console_listen
+            alone = options.listen is None
             addresses.append(
-                Address(
-                    host=host,
-                    port=port,
-                    tls=options.tls,
-                    ingest=False,
-                    metrics=False,
-                    app=self._api(store, live, host),
-                )
+                Address(host=host, port=port, tls=options.tls, ingest=False, metrics=alone, app=api(host))
             )
         if options.health_listen is not None:
             host, port = options.health_listen
             addresses.append(Address(host=host, port=port, ingest=False))
-        return Front(addresses, ingest=ingest, not_ready=lambda: live.not_ready, environment=environment)
 
-    def _api(self, store: Store, live: LiveFlow, host: str) -> web.Application:
+        def not_ready() -> str:
+            reason, cause = live.not_ready, provider.not_ready
+            return f"{reason}: {cause}" if reason and cause else reason
+
+        return Front(addresses, ingest=ingest, not_ready=not_ready, environment=self._environment)
+
+    def _api(self, store: Store, live: LiveFlow, provider: Provider, host: str) -> web.Application:
         options = self._options
         return build_api(
             store,
@@ -137,42 +189,15 @@ class Service:
             self._telemetry,
             tokens=options.api_tokens,
             listen=(host,),
-            findings=lambda: self._findings,
+            findings=lambda: provider.findings,
             email_domain=options.settings.email_domain,
         )
 
-    async def _watch(self, folder: Folder, publisher: Publisher, live: LiveFlow) -> None:
-        """Publishes changes of the folder until the process is told to stop."""
-        waiting: Contents | None = None
-        while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), LOOK_EVERY)
-            if self._stop.is_set():
-                return
-            if await asyncio.to_thread(folder.changed):
-                waiting = await asyncio.to_thread(folder.read)
-            if waiting is None:
-                continue
-            try:
-                await self._publish(publisher, waiting)
-                waiting = None
-                await live.refresh()
-            except StoreUnavailable as error:
-                self._log.warning("the change waits for the store", reason=str(error))
-
-    async def _publish(self, publisher: Publisher, contents: Contents) -> None:
-        revision = await publisher.publish(contents)
-        self._log.info(
-            "published",
-            revision=revision.number,
-            objects=len(contents.inventory.metadata),
-            findings=len(publisher.findings),
-        )
-        for finding in publisher.findings:
-            if finding not in self._said:
-                self._log.warning("finding", finding=str(finding))
-        self._said = frozenset(publisher.findings)
-        self._findings = len(publisher.findings)
+    def _endpoints(
+        self, connection: Connection, store: Store, live: LiveFlow, port: int
+    ) -> tuple[EndpointUrls, ...]:
+        base, domain = f"{self._options.base}:{port}", self._options.settings.email_domain
+        return endpoint_urls(connection, store.keys, live.program, base, email_domain=domain)
 
 
 def _shown(host: str) -> str:

@@ -31,8 +31,7 @@ async def _nobody() -> None:
 class OperatorOptions:
     """`holder` must be unique among processes that run at the same time.
 
-    `lease_namespace` "" is the namespace that this process lives in. `published` is awaited after each publication:
-    where the receiver is in the same process, it loads the flow there at once.
+    `lease_namespace` "" is the namespace that this process lives in.
     """
 
     scope: Scope = field(default_factory=Scope)
@@ -40,7 +39,6 @@ class OperatorOptions:
     lease_name: str = "tocsin"
     lease_namespace: str = ""
     bases: Bases = field(default_factory=Bases)
-    published: Callable[[], Awaitable[None]] = _nobody
     login: Callable[[], kopf.ConnectionInfo] = find_login
 
 
@@ -55,6 +53,8 @@ class Operator:
         self._options = options
         self._signals = signals
         self._shift: Shift | None = None
+        self.on_publication: Callable[[], Awaitable[None]] = _nobody
+        """Awaited after each publication: a receiver in the same process loads the flow there at once."""
         figures = signals.figures
         figures.up = lambda: self._shift is not None and self._shift.up
         figures.leader = lambda: self.leads
@@ -85,6 +85,7 @@ class Operator:
             try:
                 async with Api(self._options.login) as api:
                     self._shift = Shift(api, self._store, self._types, self._options, self._signals)
+                    self._shift.on_publication = self.on_publication
                     await self._shift.run()
             except Exception as error:
                 self._signals.log.exception("the operator failed and begins anew")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tocsin.api.common import Identity
@@ -48,6 +48,10 @@ _PATIENCE = 5.0
 _RETRY = 1.0
 
 
+async def _nobody() -> None:
+    return
+
+
 class Shift:
     """Runs until something fails or it is cancelled. All state of the operator is here and dies with it."""
 
@@ -79,6 +83,7 @@ class Shift:
         self._waiting = asyncio.Event()
         self._announced: int | None = None
         self.lease: Lease | None = None
+        self.on_publication: Callable[[], Awaitable[None]] = _nobody
 
     @property
     def synced(self) -> bool:
@@ -212,7 +217,7 @@ class Shift:
     async def _let_load(self) -> None:
         """Gives receivers a moment to load what was published."""
         try:
-            await self._options.published()
+            await self.on_publication()
             deadline = asyncio.get_running_loop().time() + _GRACE
             while asyncio.get_running_loop().time() < deadline:
                 await self._look_at_replicas()
