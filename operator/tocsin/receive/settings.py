@@ -36,7 +36,7 @@ class Settings:
     tls_poll: float = 5.0
     access_log: bool = False
     """One log line per request, by Integration."""
-    metrics_bearer: str = ""
+    metrics_bearer: str = field(default="", repr=False)
     email_providers: tuple[str, ...] = ()
     """Services that may deliver mails, tried in this order (`sources.inbound_email.providers.PROVIDERS`); none: no mails."""
     email_domain: str = ""
