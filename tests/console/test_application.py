@@ -113,13 +113,15 @@ async def test_errors_are_problems(api: Start) -> None:
 
 
 async def test_too_many_requests(api: Start) -> None:
-    """429 with RateLimit-Reset in seconds, per token."""
+    """429 with RateLimit-Reset in seconds, per token; a person at this machine is not limited."""
     a = await api(tokens=TOKENS, per_minute=2)
     replies = [await a.ask("GET", "/status", headers=bearer(READER)) for _ in range(3)]
     assert [r.status for r in replies] == [200, 200, 429]
     assert int(replies[2].headers["RateLimit-Reset"]) == int(replies[2].headers["Retry-After"]) == 31
     assert replies[2].problem
     assert (await a.ask("GET", "/status", headers=bearer(ACTOR))).status == 200
+    here = await api(per_minute=1)
+    assert [(await here.ask("GET", "/status")).status for _ in range(3)] == [200] * 3
 
 
 async def test_an_unreachable_store_is_503(api: Start, monkeypatch: pytest.MonkeyPatch) -> None:

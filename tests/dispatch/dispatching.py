@@ -294,7 +294,7 @@ async def play(world: World, steps: list[dict]) -> list[str]:
         if title:
             told.append(f"{at} > {title}")
         for key in [*before, *(k for k in after if k not in before)]:
-            forgotten = before.get(key) == "ended" and key not in after
+            forgotten = before.get(key) in ("ended", "told") and key not in after
             if before.get(key) != after.get(key) and not forgotten:
                 told.append(f"{at}   {key}: {after.get(key, 'gone')}")
         before = after

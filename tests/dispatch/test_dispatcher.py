@@ -12,7 +12,16 @@ import pytest
 from dispatching import KEYS, VirtualClock, micros, new_database
 from sqlalchemy import Connection
 
-from tocsin.dispatch.dispatcher import BATCH, MOST_ATTEMPTS, Dispatcher, Handler, Job, back_off, describe
+from tocsin.dispatch.dispatcher import (
+    BATCH,
+    MOST_ATTEMPTS,
+    Dispatcher,
+    Handler,
+    Job,
+    back_off,
+    describe,
+    hide_parameters,
+)
 from tocsin.flow.model import Micros
 from tocsin.store import Store, claims, schema, timers
 from tocsin.store.errors import StoreUnavailable
@@ -260,3 +269,5 @@ def test_errors_of_the_database_are_not_quoted() -> None:
 
     error = IntegrityError("INSERT ...", {"body": "secret"}, Exception("secret"))
     assert describe(error) == "IntegrityError"
+    hide_parameters(error)
+    assert "'body'" not in str(error)

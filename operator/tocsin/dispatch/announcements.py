@@ -13,12 +13,15 @@ from typing import Self
 import msgspec
 from sqlalchemy import Connection
 
+from tocsin.dispatch.clock import DAY
 from tocsin.flow.model import Micros, WindowFragment
 from tocsin.flow.schedule import Occurrence
 from tocsin.flow.windows import Window
 from tocsin.store import timers
 
 KIND = "announce"
+KEPT_FOR = DAY
+"""An announcement that nobody has sent by then is not worth sending any more."""
 
 
 class OpenWindow(msgspec.Struct, frozen=True, kw_only=True):

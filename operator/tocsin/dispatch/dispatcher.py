@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from tocsin.dispatch.clock import MINUTE, SECOND, Clock
 from tocsin.dispatch.meters import Meters
@@ -102,6 +102,7 @@ class Dispatcher:
                 self._log.warning("the dispatcher waits for the store", reason=str(error))
                 wait = LONGEST_WAIT
             except Exception as error:  # noqa: BLE001 - whatever it is, timers must go on
+                hide_parameters(error)
                 self._log.error("the dispatcher stumbled and goes on", exc_info=error)
                 wait = LONGEST_WAIT
             await self._clock.wait(min(wait, LONGEST_WAIT), self._woken)
@@ -135,6 +136,7 @@ class Dispatcher:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one timer's failure must not stop the others
+            hide_parameters(error)
             self._log.error(
                 "a timer failed",
                 kind=timer.kind,
@@ -171,6 +173,12 @@ class Dispatcher:
             return
         timers.defer(connection, timer, self._owner, Micros(now + back_off(timer.attempts)))
         self._meters.failed(timer.kind)
+
+
+def hide_parameters(error: Exception) -> None:
+    """What a statement was to store (payloads, ciphertext) does not belong into a log."""
+    if isinstance(error, StatementError):
+        error.hide_parameters = True
 
 
 def describe(error: Exception) -> str:

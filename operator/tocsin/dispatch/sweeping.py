@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from tocsin.dispatch import announcements
 from tocsin.dispatch.clock import HOUR, SECOND
 from tocsin.dispatch.dispatcher import Job
 from tocsin.flow.model import Micros
-from tocsin.store import occurrences, retention
+from tocsin.store import claims, occurrences, retention
 from tocsin.store.retention import Policy
 from tocsin.telemetry import Telemetry
 
@@ -27,6 +28,7 @@ class Sweeper:
     def run(self, connection: Connection, job: Job) -> Micros | None:
         swept = retention.sweep(connection, self._policy, job.now)
         occurrences.forget_ended(connection, Micros(job.now - self._policy.resolved_groups))
+        claims.drop_stale(connection, announcements.KIND, Micros(job.now - announcements.KEPT_FOR))
         counts = {
             name: count
             for name in swept.__struct_fields__

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from tocsin.flow.model import Micros
 from tocsin.store import clock, dialects, timers
@@ -110,6 +110,12 @@ def schedule_earlier(connection: Connection, kind: str, subject: str, due_at: Mi
             where=timer.c.due_at > due_at,
         )
     )
+
+
+def drop_stale(connection: Connection, kind: str, before: Micros) -> int:
+    """Remove timers of a kind that were due before this moment and that nobody took; how many."""
+    stale = timer.c.kind == kind, timer.c.due_at < before, timer.c.claimed_by.is_(None)
+    return connection.execute(delete(timer).where(*stale)).rowcount
 
 
 def bury(connection: Connection, claimed: Timer, owner: str, *, error: str, now: Micros) -> bool:

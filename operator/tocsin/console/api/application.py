@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from tocsin.console.api.context import CALLER, CONTEXT, Context
+from tocsin.console.api.guard import LOCAL_CALLER, Scope
 from tocsin.console.api.guard import Refused as NotAdmitted
-from tocsin.console.api.guard import Scope
 from tocsin.console.api.routes import ROUTES, Handler
+from tocsin.dispatch.dispatcher import hide_parameters
 from tocsin.flow.groups import Refused
 from tocsin.problems import Problem, ProblemError, method_not_allowed, not_found, unavailable
 from tocsin.store.errors import NotStorable, StoreError
@@ -66,7 +67,7 @@ async def admit(request: web.Request, handler: _Next) -> web.StreamResponse:
         caller = context.guard.admit(request)
     except NotAdmitted as refused:
         raise ProblemError(_unauthorized(str(refused))) from None
-    wait = context.throttle.take(caller.name, context.now())
+    wait = 0 if caller is LOCAL_CALLER else context.throttle.take(caller.name, context.now())
     if wait:
         raise ProblemError(_too_many(wait))
     request[CALLER] = caller
@@ -89,7 +90,8 @@ async def answer_errors(request: web.Request, handler: _Next) -> web.StreamRespo
         problem = unavailable("store-unavailable", "the store cannot be reached now")
     except web.HTTPException as error:
         problem = _of_http(request, error)
-    except Exception:
+    except Exception as error:
+        hide_parameters(error)
         log = request.config_dict[CONTEXT].telemetry.log
         log.exception("the API failed", method=request.method, route=_route(request))
         problem = Problem(status=500, kind="internal", detail="an error inside Tocsin; its log says more")
