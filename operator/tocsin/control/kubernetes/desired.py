@@ -27,7 +27,7 @@ def desired_status(report: Report, circumstances: Circumstances, present: Docume
 
 def stored_form(kind: str, status: Status) -> Document:
     """With the defaults that the CRD's schema fills in, so that it compares equal to what is read back."""
-    plain = msgspec.to_builtins(status)
+    plain = msgspec.json.decode(msgspec.json.encode(status))
     completed: Document = schema_for(kind).properties["status"].complete(plain, SchemaReport(), ("status",))
     return completed
 
