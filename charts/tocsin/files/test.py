@@ -25,7 +25,7 @@ def post(url: str, body: dict[str, str]) -> dict[str, object]:
 
 
 def main(folder: Path) -> str:
-    """"" if all is well, else what is wrong."""
+    """What is wrong; nothing if all is well."""
     url = (folder / "url").read_text().strip()
     run = secrets.token_hex(6)
     deadline = time.monotonic() + PATIENCE

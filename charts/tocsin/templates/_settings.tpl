@@ -13,7 +13,7 @@
 {{- if or $all (eq $role "receiver") }}
 {{ include "tocsin.env.receiver" $root }}
 {{- end }}
-{{- if has $role (list "onePod" "receiver" "dispatcher") }}
+{{- if or $all (eq $role "receiver") }}
 {{- include "tocsin.env.outgoing" $root }}
 {{- end }}
 {{- if or $all (eq $role "console") }}
@@ -29,6 +29,15 @@
 {{ include "tocsin.env.operator" $root }}
 {{- end }}
 {{ include "tocsin.env.store" $root }}
+- name: TOCSIN_SECRET_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "tocsin.keysSecret" $root }}
+      key: {{ $root.Values.keys.key }}
+      {{- if and (has $role (list "onePod" "operator")) (not $root.Values.keys.existingSecret) }}
+      # Who makes the Secret starts before it is there; everybody else waits for it.
+      optional: true
+      {{- end }}
 {{- with $root.Values.metrics.bearer.existingSecret }}
 - name: TOCSIN_METRICS_BEARER
   valueFrom:
