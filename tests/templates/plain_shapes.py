@@ -72,7 +72,7 @@ plain_expressions = st.recursive(
                     "center(9)",
                     "striptags",
                     "format(1)",
-                    "truncate(4)",
+                    "string|truncate(4)",
                     "map('upper')|list",
                     "select|list",
                     "items|list",

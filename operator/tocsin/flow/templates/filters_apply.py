@@ -7,7 +7,14 @@ from typing import Any
 
 from tocsin.flow.templates.filters_sequence import Getter, getter, taken
 from tocsin.flow.templates.meter import Meter
+from tocsin.flow.templates.missing import Missing
 from tocsin.flow.templates.problem import TemplateProblem
+
+
+def _given(meter: Meter, value: Any) -> list[Any]:
+    """The elements; none where there is nothing at all (null, zero, an empty text)."""
+    return taken(meter, value) if value or isinstance(value, Missing) else []
+
 
 Registry = dict[str, Callable[..., Any]]
 
@@ -26,19 +33,19 @@ def applying(filters: Registry, tests: Registry) -> Registry:  # noqa: C901 - cl
             get = getter(meter, kwargs.pop("attribute"), kwargs.pop("default", None))
             if kwargs:
                 raise TemplateProblem("type", f"map does not know {next(iter(kwargs))}")
-            return [get(item) for item in taken(meter, value)]
+            return [get(item) for item in _given(meter, value)]
         if not args:
             raise TemplateProblem("type", "map needs the name of a filter, or attribute=")
         function = named(filters, "filter", args[0])
-        return [function(meter.step(), item, *args[1:], **kwargs) for item in taken(meter, value)]
+        return [function(meter.step(), item, *args[1:], **kwargs) for item in _given(meter, value)]
 
     def chosen(
         meter: Meter, value: Any, get: Getter, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[tuple[Any, bool]]:
         if not args:
-            return [(item, bool(get(item))) for item in taken(meter, value)]
+            return [(item, bool(get(item))) for item in _given(meter, value)]
         test = named(tests, "test", args[0])
-        return [(item, test(meter.step(), get(item), *args[1:], **kwargs)) for item in taken(meter, value)]
+        return [(item, test(meter.step(), get(item), *args[1:], **kwargs)) for item in _given(meter, value)]
 
     def selector(*, by_attribute: bool, keep: bool) -> Callable[..., Any]:
         def select(meter: Meter, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
