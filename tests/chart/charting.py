@@ -66,9 +66,15 @@ def parsed(text: str) -> Iterator[Manifest]:
 
 
 @cache
+def text_of(name: str) -> str:
+    """A golden case, rendered now."""
+    return rendered(GOLDENS / f"{name}.in.yaml")
+
+
+@cache
 def case(name: str) -> tuple[Manifest, ...]:
-    """The manifests of a golden case, rendered now."""
-    return manifests(GOLDENS / f"{name}.in.yaml")
+    """The manifests of a golden case."""
+    return tuple(parsed(text_of(name)))
 
 
 def of_kind(found: tuple[Manifest, ...], *kinds: str) -> list[Manifest]:

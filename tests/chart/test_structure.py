@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 import yaml
-from charting import CASES, CHART, NAMESPACE, ROOT, Manifest, case, named, of_kind, pods, rendered
+from charting import CASES, CHART, NAMESPACE, ROOT, Manifest, case, named, of_kind, pods, text_of
 
 from tocsin.cli import main
 
@@ -58,8 +58,7 @@ def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
 @pytest.mark.parametrize("name", CASES)
 def test_no_key_stands_twice_in_a_mapping(name: str) -> None:
     """Some parsers take the last, others refuse the whole document."""
-    text = rendered(ROOT / f"tests/chart/golden/{name}.in.yaml")
-    for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
+    for document in yaml.compose_all(text_of(name), Loader=yaml.SafeLoader):
         for mapping in () if document is None else _mappings(document):
             keys = [key.value for key, _ in mapping.value]
             assert len(keys) == len(set(keys)), keys
