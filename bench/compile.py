@@ -130,14 +130,15 @@ def seconds_of_changes(inventory: Inventory, compiled: Compiled, changes: list[D
     return taken
 
 
-def measure() -> dict[str, float]:
+def measure(namespaces: int = NAMESPACES) -> dict[str, float]:
     """Seconds: cold compile, and median and worst of 60 single changes of routes and Integrations."""
-    inventory = filled(resources())
+    inventory = filled(resources(namespaces), namespaces)
     cold, compiled = seconds_of_cold(inventory)
     changes: list[Declared] = []
     for turn in range(30):
-        changes.append(alert_route(f"team-{turn:03}", turn % 10, turn % 6, value=f"changed-{turn}"))
-        changes.append(integration(f"team-{turn:03}", turn % 10, title=f"changed {turn}"))
+        namespace = f"team-{turn % namespaces:03}"
+        changes.append(alert_route(namespace, turn % 10, turn % 6, value=f"changed-{turn}"))
+        changes.append(integration(namespace, turn % 10, title=f"changed {turn}"))
     taken = seconds_of_changes(inventory, compiled, changes)
     return {
         "resources": float(len(inventory.digests)),
@@ -155,7 +156,8 @@ def measure_one_integration(routes: int = 10_000) -> dict[str, float]:
     inventory = filled(iter(objects), 1)
     cold, compiled = seconds_of_cold(inventory)
     changes: list[Declared] = [
-        alert_route(first, 0, number * 7, parent="svc-0", value=f"changed-{number}") for number in range(10)
+        alert_route(first, 0, number * 7 % routes, parent="svc-0", value=f"changed-{number}")
+        for number in range(10)
     ]
     taken = seconds_of_changes(inventory, compiled, changes)
     return {

@@ -12,6 +12,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -109,6 +110,31 @@ def fill(backend: Backend, *, groups: int, integrations: int) -> float:
             ]
         )
     return (time.process_time() - cpu) / groups * 1e6
+
+
+def measure_growth(sizes: Sequence[int], alerts: int) -> dict[str, float]:
+    """Microseconds of CPU per alert: ever more open groups, ten of them an Integration, 32 alerts a transaction."""
+    small, large = sizes[0], sizes[-1]
+    found: dict[str, float] = {}
+    home = tempfile.mkdtemp()
+    backend = Sqlite(Path(home) / "bench.db")
+    try:
+        backend.write(lambda connection: revisions.publish(connection, FLOW, 1))
+        for groups in sizes:
+            integrations = max(1, groups // 10)
+            opening = fill(backend, groups=groups, integrations=integrations)
+            if groups == large:
+                found[f"store_{groups}_opening_us"] = opening
+            for batch, count in ((1, alerts // 8), (32, alerts)) if groups == small else ((32, alerts),):
+                measure(backend, batch=batch, groups=groups, integrations=integrations, alerts=count // 4)
+                found[f"store_{groups}_batch_{batch}_us"] = measure(
+                    backend, batch=batch, groups=groups, integrations=integrations, alerts=count
+                )[0]
+    finally:
+        backend.close()
+        shutil.rmtree(home)
+    found["store_ratio"] = found[f"store_{large}_batch_32_us"] / found[f"store_{small}_batch_32_us"]
+    return found
 
 
 def opened(url: str | None, home: str) -> Backend:
