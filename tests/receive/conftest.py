@@ -7,10 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from receiving import Receiver
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], uvloop.Loop]]:
+    """The loop that production runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ def alerts_of(source: SourceType, body: Any, now: Micros) -> tuple[Payload, ...]
     if isinstance(body, str) and Prepare.UNWRAP_STRING in source.prepare:
         body = _unwrapped(body)
     if isinstance(body, dict):
+        if source.split is Split.NONE:
+            return (prepared(source, body, now),)
         elements = _split(source, body)
     elif isinstance(body, list):
         elements = body
