@@ -166,6 +166,14 @@ class GroupsOverTime(RuleBasedStateMachine):
             if child.is_open:
                 child.state = root.state
 
+    @precondition(lambda self: any(self.children(n) for n, one in self.model.items() if one.is_open))
+    @rule(data=st.data(), signal=st.sampled_from(["acknowledge", "resolve"]))
+    def signal_to_a_family(self, data: st.DataObject, signal: str) -> None:
+        """Rare by chance, and the path where ingest has to write before it can go on."""
+        roots = sorted(n for n, one in self.model.items() if one.is_open and self.children(n))
+        root = self.model[data.draw(st.sampled_from(roots))]
+        self.alert(root.key, root.route, signal)
+
     @rule()
     def reopen(self) -> None:
         """The process restarts: nothing is remembered, nothing is different."""
