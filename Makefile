@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: run test lint unit services fmt golden bench lock clean
+.PHONY: run test lint unit services fmt golden bench lock chart dist image clean
 
 run: $(VENV)/.installed  ## Start Tocsin on examples/quickstart: prints each URL with a curl line to try
 	@$(BIN)/tocsin run examples/quickstart
@@ -29,7 +29,7 @@ fmt: $(VENV)/.installed
 	$(BIN)/ruff format
 
 golden: $(VENV)/.installed  ## Rewrite the expected outputs; read the diff before you commit it
-	$(BIN)/python -m pytest -q -p no:randomly tests/compiler tests/dispatch --update-golden
+	$(BIN)/python -m pytest -q -p no:randomly tests/compiler tests/dispatch tests/chart --update-golden
 
 bench: $(VENV)/.installed services  ## The budgets of the design as ratios in one run: bench/results.json
 	$(BIN)/python -m bench
@@ -37,6 +37,16 @@ bench: $(VENV)/.installed services  ## The budgets of the design as ratios in on
 lock: $(VENV)/.installed  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
+
+chart: $(VENV)/.installed  ## What the chart has from elsewhere: CRDs from crds/, the table of values from its schema
+	$(BIN)/python release/chart.py
+
+dist: $(VENV)/.installed  ## Everything of a release in dist/: package, chart, install.yaml, crds.yaml, bill of materials, checksums
+	$(BIN)/python release/dist.py
+
+image: $(VENV)/.installed  ## The container image, with docker, podman or buildah; IMAGE=name, BASE=other base
+	$(BIN)/python release/dist.py --package
+	release/image.sh
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
