@@ -14,7 +14,7 @@ from tocsin.api.loader import load_documents
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs" / "schema" / "tocsin.dev_v1alpha1.json"
-MANIFESTS = sorted(f for f in (ROOT / "examples").glob("*/*.yaml"))
+MANIFESTS = sorted(f for f in (ROOT / "examples").glob("*/*.yaml") if (f.parent / "payloads").is_dir())
 VALIDATOR = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 

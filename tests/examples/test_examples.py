@@ -15,7 +15,7 @@ from tocsin.flow.arrival import alerts_of, moment
 from tocsin.flow.decision import Decision
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FOLDERS = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+FOLDERS = sorted(folder.parent.name for folder in EXAMPLES.glob("*/payloads"))
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
