@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import kopf
 import orjson
 
 from tocsin import __version__
-from tocsin.control.kubernetes.login import LoginFailed
+from tocsin.control.kubernetes.login import Login, LoginFailed
 from tocsin.control.kubernetes.resources import Resource
 
 Object = dict[str, Any]
@@ -56,9 +56,7 @@ class Page:
 class Api:
     """Requests to one API server. Use as a context, within one event loop."""
 
-    def __init__(
-        self, login: Callable[[], kopf.ConnectionInfo], *, seconds: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, login: Login, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._login = login
         self._seconds = seconds
         self._info: kopf.ConnectionInfo | None = None
@@ -155,18 +153,25 @@ class Api:
                 raise ApiError(0, "LoginFailed", str(failed)) from None
             if self._session is None or info != self._info:
                 await self.close()
-                self._session = _session(info)
+                self._session = open_session(info)
             self._info, self._read_at = info, now
         return self._session, self._info.server.rstrip("/")
 
 
-def _session(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
+def open_session(
+    info: kopf.ConnectionInfo,
+    *,
+    timeout: aiohttp.ClientTimeout = _TIMEOUT,
+    traces: Sequence[aiohttp.TraceConfig] = (),
+) -> aiohttp.ClientSession:
+    """A session with these credentials, for the running loop."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=32),
+        connector=aiohttp.TCPConnector(ssl=info.as_ssl_context(), limit=0),
         headers={**info.as_http_headers(), "User-Agent": f"tocsin/{__version__}"},
-        timeout=_TIMEOUT,
+        timeout=timeout,
         proxy=info.proxy_url,
         trust_env=info.trust_env,
+        trace_configs=list(traces),
     )
 
 

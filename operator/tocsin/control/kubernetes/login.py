@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import kopf
 import yaml
+
+Login = Callable[[], kopf.ConnectionInfo]
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,11 +68,3 @@ def service_account_namespace() -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def as_login_handler(**_: Any) -> kopf.ConnectionInfo:
-    """The same for kopf. Raises kopf.LoginError."""
-    try:
-        return login()
-    except LoginFailed as failed:
-        raise kopf.LoginError(str(failed)) from None

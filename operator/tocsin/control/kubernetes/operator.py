@@ -7,10 +7,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-import kopf
-
 from tocsin.control.kubernetes.client import Api
 from tocsin.control.kubernetes.lease import Lease
+from tocsin.control.kubernetes.login import Login
 from tocsin.control.kubernetes.login import login as find_login
 from tocsin.control.kubernetes.problems import Signals
 from tocsin.control.kubernetes.resources import Scope
@@ -39,7 +38,7 @@ class OperatorOptions:
     lease_name: str = "tocsin"
     lease_namespace: str = ""
     bases: Bases = field(default_factory=Bases)
-    login: Callable[[], kopf.ConnectionInfo] = find_login
+    login: Login = find_login
 
 
 class Operator:

@@ -29,7 +29,7 @@ from tocsin.control.kubernetes.secrets import Endpoints, wanted_by
 from tocsin.control.kubernetes.speaking import Speaker, now
 from tocsin.control.kubernetes.statuses import Statuses, Urgency
 from tocsin.control.kubernetes.sweep import Sweeper
-from tocsin.control.kubernetes.watching import Event, Watch
+from tocsin.control.kubernetes.watching import Event, News, Relisted, Watch
 from tocsin.flow.compiler import Compiled
 from tocsin.sources.model import SourceType
 from tocsin.store import revisions
@@ -76,7 +76,7 @@ class Shift:
         self._speaker = Speaker(self._objects, self.compiling, self._endpoints, self._events)
         self.statuses = Statuses(api, scope.own_resources(), self._speaker, signals)
         self._sweeper = Sweeper(api, self._objects, scope, signals)
-        self.watch = Watch(scope, self._take, signals.log)
+        self.watch = Watch(scope, options.login, self._take, signals.log)
         self._dirty = Debounce()
         self._boundaries = Boundaries()
         self._unsaid: set[Identity] = set()
@@ -123,19 +123,20 @@ class Shift:
         await self._sweeper.synced.wait()
         await self.watch.run(lambda: self._sweeper.watchable)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, news: News) -> None:
+        self._signals.age.note(news.resource.kind)
+        match news:
+            case Relisted(resource):
+                self._sweeper.request(resource)
+            case Event():
+                self._hear(news)
+
+    def _hear(self, event: Event) -> None:
         kind, body = event.resource.kind, event.body
-        self._signals.age.note(kind)
         metadata = body["metadata"]
         self._sweeper.seen(Identity(kind, metadata.get("namespace") or "", metadata["name"]))
-        if event.type == "DELETED":
-            news = self._objects.drop(kind, body)
-        else:
-            news = self._objects.put(kind, body)
-            if event.type is None:
-                # kopf has read its list anew, and says nothing about what is missing from it.
-                self._sweeper.request(event.resource)
-        if news:
+        take = self._objects.drop if event.type == "DELETED" else self._objects.put
+        if take(kind, body):
             self._dirty.touch()
 
     def _swept(self, resource: Resource) -> None:

@@ -7,6 +7,7 @@ barrier: before it nothing is compiled, because half of a flow is a wrong flow.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 
@@ -71,11 +72,9 @@ class Sweeper:
             for resource in [r for r in self._scope.resources() if self._due[r] <= loop.time()]:
                 await self._sweep(resource)
             self._wake.clear()
-            wait = max(min(self._due.values()) - loop.time(), 0.0)
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(self._due.values())):
+                    await self._wake.wait()
 
     async def _sweep(self, resource: Resource) -> None:
         loop = asyncio.get_running_loop()

@@ -15,10 +15,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import kopf
 from structlog.typing import FilteringBoundLogger
 
-from tocsin.control.kubernetes.login import as_login_handler
+from tocsin.control.kubernetes.client import open_session
+from tocsin.control.kubernetes.login import Login, LoginFailed
 from tocsin.control.kubernetes.resources import Resource, Scope
 
 _AT_ONCE = 200
@@ -30,27 +32,37 @@ _HEALTHY_AFTER = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`type` is ADDED, MODIFIED or DELETED; None for an object of a list that kopf has read (again)."""
+    """`type` is ADDED, MODIFIED or DELETED; None for an object of a list that kopf has read."""
 
     resource: Resource
     type: str | None
     body: dict[str, Any]
 
 
-class Mailbox:
-    """Hands events from kopf's thread to the loop that made it, in order and in small portions."""
+@dataclass(frozen=True, slots=True)
+class Relisted:
+    """kopf reads the list of a kind, and will not say what is missing from it."""
 
-    def __init__(self, take: Callable[[Event], None]) -> None:
+    resource: Resource
+
+
+News = Event | Relisted
+
+
+class Mailbox:
+    """Hands news from kopf's thread to the loop that made it, in order and in small portions."""
+
+    def __init__(self, take: Callable[[News], None]) -> None:
         self._take = take
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[News] = deque()
         self._lock = threading.Lock()
         self._woken = False
 
-    def put(self, event: Event) -> None:
+    def put(self, news: News) -> None:
         """From any thread."""
         with self._lock:
-            self._waiting.append(event)
+            self._waiting.append(news)
             if self._woken:
                 return
             self._woken = True
@@ -65,16 +77,19 @@ class Mailbox:
                 if not self._waiting:
                     self._woken = False
                     return
-                event = self._waiting.popleft()
-            self._take(event)
+                news = self._waiting.popleft()
+            self._take(news)
         self._loop.call_soon(self._hand_over)
 
 
 class Watch:
-    """Runs kopf until cancelled. `take` is called on the loop of `run` for each event."""
+    """Runs kopf until cancelled. `take` is called on the loop of `run`."""
 
-    def __init__(self, scope: Scope, take: Callable[[Event], None], log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, scope: Scope, login: Login, take: Callable[[News], None], log: FilteringBoundLogger
+    ) -> None:
         self._scope = scope
+        self._login = login
         self._take = take
         self._log = log
         self._restart = asyncio.Event()
@@ -101,11 +116,11 @@ class Watch:
 
     async def _run_once(self, resources: Collection[Resource]) -> None:
         loop, ended, stop = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-        mailbox = Mailbox(self._take)
+        registry = build_registry(resources, self._login, Mailbox(self._take).put)
 
         def work() -> None:
             try:
-                asyncio.run(_watch(self._scope, resources, mailbox.put, stop))
+                asyncio.run(_watch(self._scope, registry, build_settings(resources), stop))
             except BaseException as error:  # noqa: BLE001 -- whatever ends kopf must not end the process
                 self._log.warning("the watch failed", error=type(error).__name__, reason=str(error)[:300])
             finally:
@@ -128,11 +143,11 @@ class Watch:
 
 
 async def _watch(
-    scope: Scope, resources: Collection[Resource], put: Callable[[Event], None], stop: threading.Event
+    scope: Scope, registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, stop: threading.Event
 ) -> None:
     await kopf.operator(
-        registry=build_registry(resources, put),
-        settings=build_settings(resources),
+        registry=registry,
+        settings=settings,
         clusterwide=not scope.namespaces,
         namespaces=scope.namespaces,
         standalone=True,
@@ -140,10 +155,12 @@ async def _watch(
     )
 
 
-def build_registry(resources: Collection[Resource], put: Callable[[Event], None]) -> kopf.OperatorRegistry:
+def build_registry(
+    resources: Collection[Resource], login: Login, put: Callable[[News], None]
+) -> kopf.OperatorRegistry:
     """Event handlers and a login, and nothing else: no handler here writes to any object."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry, id="login")(as_login_handler)
+    kopf.on.login(registry=registry, id="login")(_login_handler(resources, login, put))
     for resource in resources:
         kopf.on.event(
             group=resource.group,
@@ -155,11 +172,37 @@ def build_registry(resources: Collection[Resource], put: Callable[[Event], None]
     return registry
 
 
-def _handler(resource: Resource, put: Callable[[Event], None]) -> Callable[..., Any]:
+def _handler(resource: Resource, put: Callable[[News], None]) -> Callable[..., Any]:
     async def hand_over(event: dict[str, Any], **_: Any) -> None:
         put(Event(resource, event["type"], event["object"]))
 
     return hand_over
+
+
+def _login_handler(
+    resources: Collection[Resource], login: Login, put: Callable[[News], None]
+) -> Callable[..., Any]:
+    """Gives kopf a session that tells when a list is read: kopf itself says so only if the list is not empty."""
+    plurals = {resource.path().rsplit("/", 1)[-1]: resource for resource in resources}
+
+    async def note(_session: object, _context: object, params: aiohttp.TraceRequestEndParams) -> None:
+        resource = plurals.get(params.url.name)
+        if resource is not None and params.method == "GET" and "watch" not in params.url.query:
+            put(Relisted(resource))
+
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        try:
+            info = await asyncio.to_thread(login)
+        except LoginFailed as failed:
+            raise kopf.LoginError(str(failed)) from None
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(note)
+        session = open_session(info, timeout=aiohttp.ClientTimeout(), traces=(trace,))
+        return kopf.AiohttpSession(
+            server=info.server, default_namespace=info.default_namespace, aiohttp_session=session
+        )
+
+    return log_in
 
 
 def build_settings(resources: Collection[Resource]) -> kopf.OperatorSettings:
