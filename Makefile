@@ -19,7 +19,7 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed services
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=25 $(TESTS)
 
 services:  ## PostgreSQL, Prometheus, Alertmanager, wrk and Lua, from Debian's packages where they are missing
 	@.ci/services
