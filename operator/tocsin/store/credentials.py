@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, delete, or_, select, tuple_, upd
 from tocsin.api.common import Identity
 from tocsin.flow.model import Micros
 from tocsin.store import dialects, identities
+from tocsin.store.errors import DecryptionFailed
 from tocsin.store.keys import KeyRing
 from tocsin.store.tables import credential, endpoint_token, identity
 
@@ -138,6 +139,24 @@ def put_token(connection: Connection, keys: KeyRing, given: GivenToken, now: Mic
     connection.execute(update(endpoint_token).where(endpoint_token.c.id == present.id).values(row))
 
 
+def put_first_tokens(connection: Connection, keys: KeyRing, given: Sequence[GivenToken], now: Micros) -> None:
+    """The tokens of Integrations that never had one, none of them stored already: few statements for any number."""
+    numbers = identities.ensure_all(connection, [one.integration for one in given])
+    rows = [
+        {
+            "integration_id": numbers[one.integration],
+            "sha256": token_sha256(one.token),
+            "ciphertext": keys.encrypt(one.token.encode(), _token_context(one.integration)),
+            "created_at": now,
+            "valid_until": None,
+            "entombed_until": None,
+        }
+        for one in given
+    ]
+    if rows:
+        connection.execute(endpoint_token.insert(), rows)
+
+
 def tokens(connection: Connection, *, now: Micros | None = None) -> list[EndpointToken]:
     """All tokens that a receiver must know; with `now` only those that still count then."""
     rows = connection.execute(_tokens().order_by(endpoint_token.c.id))
@@ -190,12 +209,14 @@ def remove_expired(connection: Connection, now: Micros) -> int:
 
 
 def reencrypt(connection: Connection, keys: KeyRing) -> int:
-    """Rewrite everything that an older key encrypted, so that the key can be dropped from the list; how many."""
+    """Rewrite everything that an older key encrypted, so that the key can be dropped from the list; how many.
+
+    What no key opens stays as it is: the right key may come back.
+    """
     done = 0
     for row in connection.execute(select(credential)).all():
-        context = _secret_context((row.namespace, row.name, row.key))
-        if not keys.is_current(bytes(row.ciphertext)):
-            fresh = keys.encrypt(keys.decrypt(bytes(row.ciphertext), context), context)
+        fresh = _renewed(keys, row.ciphertext, _secret_context((row.namespace, row.name, row.key)))
+        if fresh is not None:
             connection.execute(
                 update(credential)
                 .where(
@@ -209,14 +230,24 @@ def reencrypt(connection: Connection, keys: KeyRing) -> int:
     for row in connection.execute(
         _tokens().add_columns(endpoint_token.c.id, endpoint_token.c.ciphertext)
     ).all():
-        context = _token_context(Identity(row.kind, row.namespace, row.name))
-        if not keys.is_current(bytes(row.ciphertext)):
-            fresh = keys.encrypt(keys.decrypt(bytes(row.ciphertext), context), context)
+        fresh = _renewed(keys, row.ciphertext, _token_context(Identity(row.kind, row.namespace, row.name)))
+        if fresh is not None:
             connection.execute(
                 update(endpoint_token).where(endpoint_token.c.id == row.id).values(ciphertext=fresh)
             )
             done += 1
     return done
+
+
+def _renewed(keys: KeyRing, ciphertext: bytes, context: str) -> bytes | None:
+    """The same under the first key; None if it is already, or if no key opens it."""
+    sealed = bytes(ciphertext)
+    if keys.is_current(sealed):
+        return None
+    try:
+        return keys.encrypt(keys.decrypt(sealed, context), context)
+    except DecryptionFailed:
+        return None
 
 
 def token_sha256(token: str) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tocsin.api.ids import Disguise
+from tocsin.store import credentials
 from tocsin.store.arrivals import Arrival, Stored
 from tocsin.store.backend import Backend
 from tocsin.store.commit import GroupCommit
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 Dialect = Literal["sqlite", "postgresql"]
 _THREADS = 8
+_KEEPING = frozenset({"all", "operator"})
+"""Roles that put credentials into the store; they also bring old ones under the first key, so that others can be dropped."""
 
 
 class Store:
@@ -42,7 +45,8 @@ class Store:
         """Open `sqlite:///path` or `postgresql://...`, bring its schema up to date, take its lock.
 
         `role` other than `all` means that other processes share the database, which SQLite cannot.
-        Raises StoreLocked, StoreUnavailable or SchemaTooNew, each with a one-line message.
+        What an older key encrypted is encrypted with the first one. Raises StoreLocked, StoreUnavailable or SchemaTooNew,
+        each with a one-line message.
         """
         parsed = _parse(url)
         if parsed.get_backend_name() == "sqlite" and role != "all":
@@ -51,7 +55,10 @@ class Store:
                 "(TOCSIN_DATABASE=postgresql://...), or run all roles in one process"
             )
         backend, dialect = await asyncio.to_thread(_connect, parsed)
-        return cls(backend, keys=keys, dialect=dialect)
+        store = cls(backend, keys=keys, dialect=dialect)
+        if role in _KEEPING:
+            await store.write(lambda connection: credentials.reencrypt(connection, keys))
+        return store
 
     @property
     def disguise(self) -> Disguise:
