@@ -77,6 +77,8 @@ class Vault:
         refused = self.findings(flow)
         current = {token.integration: token for token in present if token.valid_until is None}
         given = {identity: token for identity, token in self._given(flow) if identity not in refused}
+        known = {token.integration for token in present} | {token.sha256 for token in present}
+        first: list[GivenToken] = []
         for identity, fragment in _integrations(flow):
             if fragment.auth.mode != AuthMode.TOKEN:
                 continue
@@ -91,14 +93,14 @@ class Vault:
                 and held.entombed_until > now
             ):
                 token = credentials.reveal(connection, self._keys, identity)
-            if token is not None and not _is_held(held, token):
-                overlap = fragment.auth.rotation_overlap
-                credentials.put_token(
-                    connection,
-                    self._keys,
-                    GivenToken(integration=identity, token=token, overlap=overlap),
-                    now,
-                )
+            if token is None or _is_held(held, token):
+                continue
+            put = GivenToken(integration=identity, token=token, overlap=fragment.auth.rotation_overlap)
+            if identity in known or credentials.token_sha256(token) in known:
+                credentials.put_token(connection, self._keys, put, now)
+            else:
+                first.append(put)
+        credentials.put_first_tokens(connection, self._keys, first, now)
         for token_of in {token.integration for token in present if token.entombed_until is None} - set(
             flow.manifest
         ):
