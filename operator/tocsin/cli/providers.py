@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,8 +20,11 @@ from tocsin.telemetry import Telemetry
 if TYPE_CHECKING:
     from tocsin.control.kubernetes.operator import Operator
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the folder."""
+LOOK_EVERY, LOOK_AT_LEAST = 0.2, 0.5
+"""Seconds between two looks at the folder, of few and of many files."""
+
+LOOKING_SHARE = 0.05
+"""Of the time, what looking may take before it is done less often."""
 
 
 class Provider(Protocol):
@@ -46,7 +50,7 @@ class Provider(Protocol):
 
 
 class FolderProvider:
-    """Looks at a folder twice a second."""
+    """Looks at a folder several times a second."""
 
     def __init__(self, store: Store, roots: tuple[Path, ...], telemetry: Telemetry) -> None:
         self._store = store
@@ -67,9 +71,13 @@ class FolderProvider:
         folder = self._folder
         assert folder is not None, "begin comes first"
         waiting: Contents | None = None
+        pause = LOOK_EVERY
         while True:
-            await asyncio.sleep(LOOK_EVERY)
-            if await asyncio.to_thread(folder.changed):
+            await asyncio.sleep(pause)
+            started = time.monotonic()
+            changed = await asyncio.to_thread(folder.changed)
+            pause = min(max(LOOK_EVERY, (time.monotonic() - started) / LOOKING_SHARE), LOOK_AT_LEAST)
+            if changed:
                 waiting = await asyncio.to_thread(folder.read)
             if waiting is None:
                 continue

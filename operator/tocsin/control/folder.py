@@ -49,6 +49,7 @@ class Folder:
         self._files: dict[str, FileManifests] = {}
         self._inventory = Inventory()
         self._owners: dict[Identity, tuple[str, ...]] = {}
+        self._winners: dict[Identity, Manifest] = {}
 
     def changed(self) -> bool:
         """Whether any file was added, removed or rewritten since the last reading."""
@@ -67,8 +68,9 @@ class Folder:
                 touched |= self._replace(path, self._read_file(read_text(path), good))
         self._stamps = now
         self._last_good.update(good)
+        self._choose(touched)
         self._apply(touched)
-        winners = {identity: self._winner(identity) for identity in self._owners}
+        winners = dict(self._winners)
         return Contents(
             inventory=self._inventory,
             values={
@@ -122,14 +124,23 @@ class Folder:
             del self._files[path]
         return before | after
 
-    def _winner(self, identity: Identity) -> Manifest:
-        """The first file by name that declares the object, and in it the first document."""
-        return next(m for m in self._files[self._owners[identity][0]].manifests if m.identity == identity)
+    def _choose(self, touched: set[Identity]) -> None:
+        """The first file by name that declares an object wins, and in it the first document."""
+        by_file: dict[str, set[Identity]] = {}
+        for identity in touched:
+            if identity in self._owners:
+                by_file.setdefault(self._owners[identity][0], set()).add(identity)
+            else:
+                self._winners.pop(identity, None)
+        for path, identities in by_file.items():
+            for manifest in reversed(self._files[path].manifests):
+                if manifest.identity in identities:
+                    self._winners[manifest.identity] = manifest
 
     def _apply(self, touched: set[Identity]) -> None:
         draft = self._inventory.draft()
         for identity in sorted(touched):
-            manifest = self._winner(identity) if identity in self._owners else None
+            manifest = self._winners.get(identity)
             if identity.kind == "Secret":
                 digests = (
                     None

@@ -71,8 +71,9 @@ def publish(connection: Connection, flow: Flow, epoch: int, *, expected: int | N
     if present is not None and present.digest == flow.digest:
         connection.execute(update(revision).where(revision.c.number == present.number).values(epoch=epoch))
         return msgspec.structs.replace(present, epoch=epoch)
-    _put_fragments(connection, flow, now)
-    manifest_id = _put_manifest(connection, flow, present, now)
+    base = None if present is None else _base(connection, present)
+    _put_fragments(connection, flow, base, now)
+    manifest_id = _put_manifest(connection, flow, base, now)
     number = leader + 1
     connection.execute(
         revision.insert().values(number=number, manifest_id=manifest_id, epoch=epoch, published_at=now)
@@ -160,8 +161,26 @@ def _lead(connection: Connection, epoch: int, expected: int | None) -> int:
     return int(row.revision)
 
 
-def _put_fragments(connection: Connection, flow: Flow, now: Micros) -> None:
-    wanted = sorted(set(flow.manifest.values()))
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    """The manifest that a new one follows: name -> digest in `entries`."""
+
+    number: int
+    depth: int
+    entries: Mapping[str, str]
+
+
+def _base(connection: Connection, present: Revision) -> _Base:
+    row = connection.execute(
+        select(manifest_table.c.id, manifest_table.c.depth).where(
+            manifest_table.c.digest == bytes.fromhex(present.digest)
+        )
+    ).one()
+    return _Base(number=row.id, depth=row.depth, entries=_entries(connection, row.id))
+
+
+def _put_fragments(connection: Connection, flow: Flow, base: _Base | None, now: Micros) -> None:
+    """Those of the revision before are there: retention keeps what the current one names."""
+    wanted = sorted(set(flow.manifest.values()).difference(base.entries.values() if base else ()))
     known: set[bytes] = set()
     for at in range(0, len(wanted), _AT_ONCE):
         part = [bytes.fromhex(digest) for digest in wanted[at : at + _AT_ONCE]]
@@ -176,24 +195,19 @@ def _put_fragments(connection: Connection, flow: Flow, now: Micros) -> None:
     dialects.insert_missing(connection, fragment, rows)
 
 
-def _put_manifest(connection: Connection, flow: Flow, present: Revision | None, now: Micros) -> int:
+def _put_manifest(connection: Connection, flow: Flow, base: _Base | None, now: Micros) -> int:
     raw = bytes.fromhex(flow.digest)
     known = connection.scalar(select(manifest_table.c.id).where(manifest_table.c.digest == raw))
     if known is not None:
         return int(known)
     entries: dict[str, str | None] = {str(identity): digest for identity, digest in flow.manifest.items()}
     base_id, depth = None, 0
-    if present is not None:
-        base = connection.execute(
-            select(manifest_table.c.id, manifest_table.c.depth).where(
-                manifest_table.c.digest == bytes.fromhex(present.digest)
-            )
-        ).one()
-        before = _entries(connection, base.id)
+    if base is not None:
+        before = base.entries
         changes: dict[str, str | None] = {name: None for name in before if name not in entries}
         changes.update({name: digest for name, digest in entries.items() if before.get(name) != digest})
         if base.depth < LONGEST_CHAIN and 2 * len(changes) < len(entries):
-            entries, base_id, depth = changes, base.id, base.depth + 1
+            entries, base_id, depth = changes, base.number, base.depth + 1
     made = connection.execute(
         manifest_table.insert().values(
             digest=raw, base_id=base_id, depth=depth, body=pack(_encoder.encode(entries)), created_at=now
