@@ -100,6 +100,20 @@ def test_rules(path, schema):
         assert list(rules.broken(schema["default"])) == []
 
 
+def defaults_in_lists(schema, path, *, inside=False):
+    if inside and "default" in schema:
+        yield path
+    for name, inner in schema.get("properties", {}).items():
+        yield from defaults_in_lists(inner, f"{path}.{name}", inside=inside)
+    if "items" in schema:
+        yield from defaults_in_lists(schema["items"], f"{path}[]", inside=True)
+
+
+def test_no_defaults_inside_lists_of_a_spec(crd):
+    """kubectl apply and Argo CD compare a list of a custom resource as a whole: a default in it would be a difference for ever."""
+    assert list(defaults_in_lists(crd.schema["properties"]["spec"], "spec")) == []
+
+
 def test_names(crd):
     """Names as kubectl users expect them, and one version that is served and stored."""
     document = read_value(crd.text)
