@@ -53,7 +53,7 @@ def manifest_files(roots: Iterable[Path]) -> Iterator[Path]:
 
 
 def stamps(roots: Iterable[Path]) -> dict[str, FileStamp]:
-    """The present state of all manifests, cheap enough to be asked twice a second."""
+    """The present state of all manifests, cheap enough to be asked several times a second."""
     found: dict[str, FileStamp] = {}
     for path in manifest_files(roots):
         try:
