@@ -21,7 +21,7 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed services
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=25 $(TESTS)
 
-services:  ## PostgreSQL, Prometheus, Alertmanager, wrk and Lua, from Debian's packages where they are missing
+services:  ## PostgreSQL, Prometheus, Alertmanager, wrk, Lua and podman, from Debian's packages where they are missing
 	@.ci/services
 
 fmt: $(VENV)/.installed
