@@ -75,7 +75,7 @@ def main() -> int:
     print(f"measuring on {report.machine()}", flush=True)
     results, failed = _run(options.parts or list(PARTS), QUICK if options.quick else FULL)
     report.write(options.results, results)
-    print(f"measured on {report.machine()}; figures in {options.results}")
+    print(f"\nmeasured on {report.machine()}; figures in {options.results}")
     missed = report.missed(results)
     print(f"budgets missed: {', '.join(missed)}" if missed else "no budget missed")
     if failed:
@@ -96,7 +96,8 @@ def _run(parts: list[str], scale: Scale) -> tuple[dict[str, float], list[str]]:
             failed.append(part)
             continue
         results |= found
-        print("\n".join(report.table(f"{part} ({time.monotonic() - started:.0f} s)", found)), flush=True)
+        title = f"{part} (took {time.monotonic() - started:.0f} s)"
+        print("\n".join(report.table(title, found)), flush=True)
     return results, failed
 
 

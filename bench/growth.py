@@ -31,7 +31,8 @@ def measure_routes(scale: Scale) -> dict[str, float]:
     def target(server: Server, size: int) -> Target:
         return to_tocsin(server, routes=size)
 
-    return _declared("routes", scale.routes, start, target, scale)
+    found = _declared("routes", scale.routes, start, target, scale)
+    return {"routes_receiver_ratio": found.pop(f"routes_{scale.routes[-1]}_cpu_ratio"), **found}
 
 
 def measure_integrations(scale: Scale) -> dict[str, float]:
@@ -91,7 +92,7 @@ def _compared(
     for size, measured in rates.items():
         ratios = [rate.cpu / base.cpu for base, rate in zip(bases[size], measured, strict=True)]
         found[f"{name}_{size}_cpu_us"] = median(rate.cpu for rate in measured)
-        found[f"{name}_{size}_ratio"] = median(ratios)
+        found[f"{name}_{size}_cpu_ratio"] = median(ratios)
     return found
 
 

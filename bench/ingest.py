@@ -49,7 +49,7 @@ def measure(scale: Scale) -> dict[str, float]:
     plain, durable = rounds_of_both(scale)
     return {
         "ingest_ratio": median(_ratios(plain, durable)),
-        "ingest_ratio_worst": min(_ratios(plain, durable)),
+        "ingest_worst_ratio": min(_ratios(plain, durable)),
         "ingest_cpu_ratio": median(d.cpu / p.cpu for p, d in zip(plain, durable, strict=True)),
         **figures("bare", plain),
         **figures("ingest", durable),
