@@ -27,7 +27,7 @@ def _type(table: Table, column: str) -> str:
 
 
 def _arrays(table: Table, columns: Sequence[str]) -> str:
-    return ", ".join(f"%s::{_type(table, name)}[]" for name in columns)
+    return ", ".join(f"%b::{_type(table, name)}[]" for name in columns)
 
 
 @lru_cache(maxsize=256)

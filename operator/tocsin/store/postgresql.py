@@ -32,6 +32,7 @@ _SETTINGS = (
     "SET statement_timeout = '60s'",
     "SET idle_in_transaction_session_timeout = '60s'",
     "SET TIME ZONE 'UTC'",
+    "SET jit = off",  # these statements are short: compiling them costs more than running them
 )
 _UNAVAILABLE = (
     psycopg.OperationalError,
