@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from charting import CASES, NAMESPACE, Manifest, case, manifests, of_kind, pods, rendered
+from charting import CASES, NAMESPACE, Manifest, case, manifests, named, of_kind, pods, rendered
 
 OWN = "tocsin.dev"
 
@@ -47,24 +47,36 @@ def test_every_pod_keeps_to_the_restricted_standard(name: str) -> None:
             assert not any("hostPort" in port for port in container.get("ports", [])), where
 
 
+def asking(found: tuple[Manifest, ...]) -> dict[str, str]:
+    """What has a token of the API server, and of which account."""
+    return {
+        where.partition("-trust-")[0]: pod["serviceAccountName"]
+        for where, pod in pods(found)
+        if pod["automountServiceAccountToken"]
+    }
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_only_the_operator_has_a_token(name: str) -> None:
-    """Receiver, dispatcher, console and the pod of `helm test` cannot speak to the API server at all."""
+    """Receiver, dispatcher, console and the pod of `helm test` cannot speak to the API server at all.
+
+    Beside the operator there is at most the Job that makes the webhook trusted, with an account of its own.
+    """
     found = case(name)
     for account in of_kind(found, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
-    asking = {where for where, pod in pods(found) if pod["automountServiceAccountToken"]}
     deployments = {f"Deployment/{d['metadata']['name']}" for d in of_kind(found, "Deployment")}
-    assert asking == ({"Deployment/tocsin-operator"} if len(deployments) > 1 else deployments)
+    operator = {"Deployment/tocsin-operator"} if len(deployments) > 1 else deployments
+    jobs = {f"Job/{j['metadata']['name'].partition('-trust-')[0]}" for j in of_kind(found, "Job")}
+    assert asking(found).keys() == operator | jobs
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nobody_but_the_operator_is_bound_to_a_role(name: str) -> None:
-    """Every binding names its ServiceAccount."""
+def test_nobody_else_is_bound_to_a_role(name: str) -> None:
+    """Every binding names the account of something that has a token."""
     found = case(name)
-    operator = {pod["serviceAccountName"] for _, pod in pods(found) if pod["automountServiceAccountToken"]}
     for kind in ("RoleBinding", "ClusterRoleBinding"):
-        assert {account for _, account in bound(found, kind)} <= operator
+        assert {account for _, account in bound(found, kind)} <= set(asking(found).values())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -76,25 +88,43 @@ def test_no_role_has_a_wildcard(name: str) -> None:
             assert not words & {"*", "escalate", "bind", "impersonate", "serviceaccounts/token", "pods/exec"}
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n not in {"one-pod-cluster", "scaled-everything"}])
-def test_without_cluster_scope_nothing_is_granted_in_the_cluster_as_a_whole(name: str) -> None:
-    """The process holds Roles in the namespaces that it serves; ClusterRoles are people's, and bound to nobody."""
+@pytest.mark.parametrize("name", ["one-pod-default", "one-pod-postgresql", "one-pod-namespaces-and-class"])
+def test_the_one_pod_has_nothing_in_the_cluster_as_a_whole(name: str) -> None:
+    """Without cluster scope it holds Roles in the namespaces that it serves; other ClusterRoles are people's or the Job's."""
     found = case(name)
-    assert bound(found, "ClusterRoleBinding") == []
-    assert all(
-        any(
-            label.startswith("rbac.authorization.k8s.io/aggregate-to-")
-            for label in role["metadata"]["labels"]
-        )
+    (deployment,) = of_kind(found, "Deployment")
+    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    assert account not in {subject for _, subject in bound(found, "ClusterRoleBinding")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_making_the_webhook_trusted_is_one_objects_matter(name: str) -> None:
+    """Its permission is worth the cluster: it names the one configuration, and in the default is not the pod's that takes alerts."""
+    found = case(name)
+    held = {
+        role["metadata"]["name"]: role["rules"]
         for role in of_kind(found, "ClusterRole")
+        if any("admissionregistration.k8s.io" in rule["apiGroups"] for rule in role["rules"])
+    }
+    (wanted,) = {
+        "one-pod-default": ["tocsin-trust"],
+        "scaled-minimal": ["tocsin-operator"],
+    }.get(name, [None])
+    assert [account for role, account in bound(found, "ClusterRoleBinding") if role in held] == (
+        [wanted] if wanted else []
     )
+    for rules_of in held.values():
+        (rule,) = rules_of
+        (configuration,) = of_kind(found, "ValidatingWebhookConfiguration")
+        assert rule["resourceNames"] == [configuration["metadata"]["name"]]
+        assert set(rule["verbs"]) == {"get", "patch"}
 
 
 def test_each_namespace_that_is_served_has_its_role() -> None:
     """And the operator's own namespace one for Lease, keys and certificate."""
     found = case("one-pod-namespaces-and-class")
     roles = sorted((r["metadata"]["namespace"], r["metadata"]["name"]) for r in of_kind(found, "Role"))
-    assert roles == [
+    assert [role for role in roles if not role[1].endswith("-trust")] == [
         ("team-a", f"{NAMESPACE}-blue"),
         ("team-b", f"{NAMESPACE}-blue"),
         (NAMESPACE, "blue-own"),
@@ -118,7 +148,8 @@ def test_tocsins_kinds_are_read_and_only_their_status_is_written() -> None:
 
 def test_people_who_may_edit_may_edit_tocsins_objects() -> None:
     """By aggregation into Kubernetes' own roles; nobody may write a status."""
-    view, edit = sorted(of_kind(case("one-pod-default"), "ClusterRole"), key=lambda r: len(r["rules"]))[::-1]
+    found = case("one-pod-default")
+    view, edit = (named(found, "ClusterRole", f"{NAMESPACE}-tocsin-{what}") for what in ("view", "edit"))
     assert {verb for rule in view["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
     assert {verb for rule in edit["rules"] for verb in rule["verbs"]} == {
         "create",

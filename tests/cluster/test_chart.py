@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -85,8 +86,8 @@ def test_the_api_server_takes_every_manifest(plane: Plane, case: str) -> None:
 def test_one_pod_comes_up_restricted(release: Callable[..., World]) -> None:
     """The controllers may create its pod, bound to its volume claim; no Secret is made by the release itself."""
     world = release()
-    (pod,) = until(lambda: world.items("pods"), "the pod")
-    assert pod["spec"]["serviceAccountName"] == "tocsin"
+    pods = until(lambda: len(found := world.items("pods")) == 2 and found, "the pod, and that of the Job")
+    (pod,) = (pod for pod in pods if pod["spec"]["serviceAccountName"] == "tocsin")
     mounted = [volume["name"] for volume in pod["spec"]["volumes"]]
     assert [name for name in mounted if name.startswith("kube-api-access")]
     assert names(world, "persistentvolumeclaims") == {"tocsin-data"}
@@ -154,7 +155,8 @@ def test_install_yaml_needs_no_helm(plane: Plane, tmp_path: Path) -> None:
     if not plane.kubectl("get", "namespace", "tocsin-system", "--ignore-not-found"):
         plane.kubectl("create", "namespace", "tocsin-system")
     for file in ("install.yaml", "crds.yaml"):
-        dry_run(plane, list(yaml.safe_load_all((tmp_path / file).read_text(encoding="utf-8"))))
+        strictly = ("--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts")
+        plane.kubectl("apply", *strictly, "-f", str(tmp_path / file))
 
 
 def test_people_with_view_and_edit_have_tocsins_kinds(release: Callable[..., World]) -> None:
@@ -236,3 +238,53 @@ def test_endpoint_secrets_hold_the_urls_that_the_chart_says(
     path = f"/integrations/v1/webhook/{data['token']}/"
     assert data["url"] == f"http://tocsin.{world.namespace}.svc:8080{path}"
     assert data["externalUrl"] == f"https://alerts.example.org{path}"
+
+
+def test_the_webhook_becomes_trusted_and_stays_so(release: Callable[..., World], tmp_path: Path) -> None:
+    """The Job's script, with its own account: waits for the Secret, puts the authority in; an upgrade leaves it there."""
+    world = release()
+    plane, name = world.plane, f"{world.namespace}-tocsin"
+    token = world.kubectl("create", "token", "tocsin-trust").strip()
+    for file, text in (
+        ("token", token),
+        ("namespace", world.namespace),
+        ("ca.crt", plane.authority.read_text()),
+    ):
+        (tmp_path / file).write_text(text)
+    code = f"import trust, pathlib, sys; sys.exit(trust.main('tocsin-admission', '{name}', pathlib.Path('{tmp_path}'), 60) or None)"
+    job = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CHART / "files"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(plane.port),
+        },
+    )
+    world.kubectl("create", "secret", "generic", "tocsin-admission", f"--from-file=ca.crt={plane.authority}")
+    assert job.wait(90) == 0
+
+    def bundle() -> str:
+        found = world.get("validatingwebhookconfiguration", name)
+        return base64.b64decode(found["webhooks"][0]["clientConfig"].get("caBundle", "")).decode()
+
+    assert bundle() == plane.authority.read_text()
+    release("log.level=debug")
+    assert bundle() == plane.authority.read_text()
+
+
+def test_the_one_pod_may_not_touch_the_webhook(release: Callable[..., World]) -> None:
+    """Nor may the Job touch anything else."""
+    world = release()
+
+    def can(account: str, verb: str, what: str) -> bool:
+        user = f"--as=system:serviceaccount:{world.namespace}:{account}"
+        return world.kubectl("auth", "can-i", verb, what, user, check=False).strip() == "yes"
+
+    own = f"validatingwebhookconfigurations/{world.namespace}-tocsin"
+    assert can("tocsin-trust", "patch", own)
+    assert not can("tocsin", "patch", own)
+    assert not can("tocsin-trust", "patch", "validatingwebhookconfigurations/another")
+    assert not can("tocsin-trust", "get", "secrets/tocsin-keys")
+    assert not can("tocsin-trust", "list", "secrets")

@@ -76,6 +76,15 @@ namespaces: {{ if .Values.scope.cluster }}[]{{ else }}{{ default (list .Release.
 {{- default (printf "%s-admission" (include "tocsin.fullname" .)) .Values.admission.certificate.existingSecret }}
 {{- end }}
 
+{{/* Who puts the authority of Tocsin's own certificate into the webhook: "operator", "job", or "" where it comes from elsewhere.
+     The permission is worth the whole cluster, so the process that takes alerts has it with cluster scope only. */}}
+{{- define "tocsin.trustBy" -}}
+{{- $certificate := .Values.admission.certificate -}}
+{{- if and .Values.admission.enabled (not $certificate.existingSecret) (not $certificate.certManager.enabled) -}}
+{{ ternary "job" "operator" (and (eq .Values.mode "onePod") (not .Values.scope.cluster)) }}
+{{- end -}}
+{{- end }}
+
 {{/* Whether the database is SQLite on a volume: "true" or "". */}}
 {{- define "tocsin.embedded" -}}
 {{- if and (eq .Values.mode "onePod") (not .Values.database.existingSecret) }}true{{ end }}
