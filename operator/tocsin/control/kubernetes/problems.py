@@ -10,9 +10,12 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from structlog.typing import FilteringBoundLogger
 
+from tocsin.api.common import API_GROUP
 from tocsin.control.kubernetes.client import ApiError
 from tocsin.control.kubernetes.resources import Resource
 from tocsin.telemetry import Telemetry
+
+_DESCRIBED = 3
 
 
 class Problems:
@@ -39,8 +42,9 @@ class Problems:
         return dict(self._open)
 
     def describe(self) -> str:
-        """The problems in one line; "" if there is none."""
-        return "; ".join(message for _, message in list(self._open.values())[:3])
+        """The problems in one line, those with Tocsin's own kinds first; "" if there is none."""
+        messages = sorted((message for _, message in self._open.values()), key=_about_others)
+        return "; ".join(messages[:_DESCRIBED])
 
 
 def explain(error: ApiError, resource: Resource, place: str | None) -> tuple[str, str]:
@@ -55,6 +59,10 @@ def explain(error: ApiError, resource: Resource, place: str | None) -> tuple[str
             f"the service account may not list and watch {name} in {where}: grant it (see charts/tocsin)",
         )
     return error.reason or str(error.status), f"{name} in {where} cannot be listed: {error}"
+
+
+def _about_others(message: str) -> bool:
+    return API_GROUP not in message
 
 
 class Age:

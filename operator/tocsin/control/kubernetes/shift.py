@@ -211,7 +211,7 @@ class Shift:
         touched = {
             Identity("Integration", s.namespace, s.name.removesuffix("-endpoint")) for s in outcome.secrets
         }
-        self._endpoints.ensure(owners.keys() & (self._unsaid | touched))
+        self._endpoints.ensure(owners.keys() & (self._unsaid | touched | self._endpoints.trouble.keys()))
         for identity in self._endpoints.trouble.keys() - owners.keys():
             self._endpoints.forget(identity)
 
