@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -30,9 +32,12 @@ def image() -> str:
         )
     flags = f"--isolation chroot --network host {' '.join(LIMITS)}"
     environment = {**os.environ, "BUILDER": "podman", "BASE": BASE, "IMAGE": IMAGE, "BUILD_FLAGS": flags}
-    _run(ROOT / "release" / "base.sh", BASE)
-    _run(sys.executable, ROOT / "release" / "dist.py", "--package")
-    _run(ROOT / "release" / "image.sh", environment=environment)
+    # Two workers may want it at once, and both would build in dist/.
+    with (Path(tempfile.gettempdir()) / "tocsin-test-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run(ROOT / "release" / "base.sh", BASE)
+        _run(sys.executable, ROOT / "release" / "dist.py", "--package")
+        _run(ROOT / "release" / "image.sh", environment=environment)
     return IMAGE
 
 

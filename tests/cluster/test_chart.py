@@ -148,8 +148,8 @@ def test_crds_stay_when_the_release_goes(restricted: World) -> None:
     assert restricted.items("integrations") == []
 
 
-def test_install_yaml_needs_no_helm(plane: Plane, tmp_path: Path) -> None:
-    """`kubectl apply --server-side -f install.yaml`, strictly validated; crds.yaml likewise."""
+def test_a_release_can_be_installed_from_its_files(plane: Plane, tmp_path: Path) -> None:
+    """`kubectl apply --server-side -f install.yaml`, strictly validated; crds.yaml and the chart's archive likewise."""
     built = [sys.executable, str(ROOT / "release" / "dist.py"), str(tmp_path)]
     subprocess.run(built, check=True, capture_output=True, timeout=120)
     if not plane.kubectl("get", "namespace", "tocsin-system", "--ignore-not-found"):
@@ -157,6 +157,8 @@ def test_install_yaml_needs_no_helm(plane: Plane, tmp_path: Path) -> None:
     for file in ("install.yaml", "crds.yaml"):
         strictly = ("--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts")
         plane.kubectl("apply", *strictly, "-f", str(tmp_path / file))
+    (archive,) = tmp_path.glob("tocsin-*.tgz")
+    plane.helm("install", "packed", str(archive), "--dry-run=server", "--set", "crds.enabled=false")
 
 
 def test_people_with_view_and_edit_have_tocsins_kinds(release: Callable[..., World]) -> None:
