@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -98,6 +99,28 @@ def test_the_api_server_is_killed_under_load(world: World, tocsin: Start) -> Non
     assert transitions(world) == turned
     # Routes moved up and down, the new one became ready, the Integration counts: a handful, and no storm.
     assert (running.metric("tocsin_operator_writes_total", what="status", outcome="ok") or 0) - written < 12
+
+
+def test_a_deletion_during_a_410_takes_effect(world: World, tocsin: Start) -> None:
+    """The watch has to begin anew on an API server that remembers nothing from before: kopf never hears of the deletion."""
+    running = tocsin()
+    world.apply(declared("Integration", "web", WEB), declared("AlertRoute", "disk", DISK))
+    world.apply(declared("AlertRoute", "stays", {**DISK, "match": {"regex": "stays"}}))
+    world.wait_ready("integration/web", "alertroute/disk", "alertroute/stays")
+    assert running.process is not None
+    running.process.send_signal(signal.SIGSTOP)
+    try:
+        world.plane.kill_apiserver()
+        world.plane.start_apiserver()
+        world.kubectl("delete", "alertroute", "disk")
+        world.plane.kill_apiserver()
+        world.plane.start_apiserver()
+    finally:
+        running.process.send_signal(signal.SIGCONT)
+    url = running.url("web")
+    until(lambda: request("POST", url, {"kind": "disk"}).json.get("route") == "default", seconds=40)
+    world.apply(declared("AlertRoute", "again", DISK))
+    world.wait_ready("alertroute/again")
 
 
 def test_a_restart_with_the_api_server_away_receives_at_once(world: World, tocsin: Start) -> None:
