@@ -32,9 +32,12 @@ class InvalidObject(Exception):
         self.findings = findings
 
 
-def parse_object(document: Mapping[str, Any]) -> AnyObject:
-    """The typed object of a manifest, with defaults. Raises InvalidObject; leaves the manifest alone."""
-    value, findings = complete(document)
+def parse_object(document: Mapping[str, Any], *, old: Mapping[str, Any] | None = None) -> AnyObject:
+    """The typed object of a manifest, with defaults; `old` is the object that it replaces.
+
+    Raises InvalidObject; leaves the manifest alone.
+    """
+    value, findings = complete(document, old=old)
     if findings:
         raise InvalidObject(findings)
     try:

@@ -1,5 +1,6 @@
 """The compiler: all declared objects in, one flow and a report for every object out. Pure."""
 
+from tocsin.flow.compiler.alone import Examined, examine
 from tocsin.flow.compiler.compilation import Compiled, compile_flow
 from tocsin.flow.compiler.report import (
     Facts,
@@ -14,6 +15,7 @@ from tocsin.flow.compiler.report import (
 
 __all__ = [
     "Compiled",
+    "Examined",
     "Facts",
     "IntegrationFacts",
     "Report",
@@ -23,4 +25,5 @@ __all__ = [
     "TemplateFacts",
     "WindowFacts",
     "compile_flow",
+    "examine",
 ]

@@ -12,18 +12,16 @@ from dataclasses import dataclass, field
 
 from tocsin.api.common import Identity
 from tocsin.flow.compiler import reports
+from tocsin.flow.compiler.alone import compile_alone
 from tocsin.flow.compiler.attachments import Parts, assemble, moved_routes
 from tocsin.flow.compiler.changes import changed_keys, changed_objects
-from tocsin.flow.compiler.integrations import compile_integration, complete_integration
+from tocsin.flow.compiler.integrations import complete_integration
 from tocsin.flow.compiler.links import NO_LINKS, Links, link_source
 from tocsin.flow.compiler.local import Local
 from tocsin.flow.compiler.reading import Key, Members, Reader
 from tocsin.flow.compiler.report import Report
-from tocsin.flow.compiler.routes import compile_route
-from tocsin.flow.compiler.rules import compile_rule
 from tocsin.flow.compiler.state import State
 from tocsin.flow.compiler.templates import compile_template
-from tocsin.flow.compiler.windows import compile_window
 from tocsin.flow.inventory import Inventory
 from tocsin.flow.model import (
     AnyFragment,
@@ -122,16 +120,8 @@ class Compilation:
             self._assemble |= state.attached.of(identity)
 
     def _local(self, identity: Identity) -> Local | None:
-        inventory = self._inventory
-        if (integration := inventory.integrations.get(identity)) is not None:
-            return compile_integration(identity, integration, self._types.get(integration.spec.type))
-        if (route := inventory.routes.get(identity)) is not None:
-            return compile_route(identity, route)
-        if (rule := inventory.rules.get(identity)) is not None:
-            return compile_rule(identity, rule)
-        if (window := inventory.windows.get(identity)) is not None:
-            return compile_window(identity, window, self._now)
-        return None
+        declared = self._inventory.objects(identity.kind).get(identity)
+        return None if declared is None else compile_alone(identity, declared, self._types, self._now)
 
     def _compile_templates(self, dirty: Iterable[Identity]) -> set[Identity]:
         """Compiles AlertTemplates again; the result are the Integrations that read those."""
