@@ -58,7 +58,7 @@ def start(tmp_path: Path, server: FakeServer) -> Start:
     """`async with start() as tocsin`: begins, and ends it with the block."""
 
     @asynccontextmanager
-    async def begin(*, scope: Scope | None = None) -> AsyncIterator[Tocsin]:
+    async def begin(*, scope: Scope | None = None, at_once: bool = True) -> AsyncIterator[Tocsin]:
         store = await Store.open(f"sqlite:///{tmp_path}/t.db", keys=KeyRing.from_file(tmp_path / "key"))
         signals = Signals.create(Telemetry.create(stream=io.StringIO(), process_metrics=False))
         options = OperatorOptions(
@@ -71,7 +71,8 @@ def start(tmp_path: Path, server: FakeServer) -> Start:
         operator = Operator(store, types, options, signals)
         live = LiveFlow(store, role="all", types=types)
         await live.start()
-        operator.on_publication = live.refresh
+        if at_once:
+            operator.on_publication = live.refresh
         task = asyncio.create_task(operator.run())
         try:
             yield Tocsin(store, live, operator, signals)
@@ -179,6 +180,20 @@ async def test_a_bad_object_harms_only_itself(server: FakeServer, start: Start) 
         assert "spec.parentRefs" in str(server.status("alertroutes", "broken")["findings"])
         assert condition(server, "alertroutes", "half", "Ready")[0] == "False"
         assert "disk" in tocsin.routes and "broken" not in tocsin.routes
+
+
+async def test_a_slow_receiver_is_waited_for_across_publications(
+    server: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one publication left waiting is said when a later one sees the acknowledgement."""
+    monkeypatch.setattr("tocsin.control.kubernetes.shift._GRACE", 0.06)
+    server.put("integrations", "web", spec=WEB)
+    async with start(at_once=False):
+        await until(lambda: is_ready(server, "integrations", "web"))
+        for at in range(12):
+            server.put("alertroutes", f"r{at}", spec=ROUTE)
+            await asyncio.sleep(0.15)
+        await until(lambda: all(is_ready(server, "alertroutes", f"r{at}") for at in range(12)), 20)
 
 
 async def test_statuses_do_not_lead_to_more_statuses(server: FakeServer, start: Start) -> None:

@@ -21,6 +21,7 @@ Object = dict[str, Any]
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/strategic-merge-patch+json"
 
 PAGE = 250
 """How many objects are asked for at once."""
@@ -88,6 +89,10 @@ class Api:
         """Server-side apply; takes over the fields that another manager holds."""
         query = {"fieldManager": manager, "force": "true"}
         return await self._request("PATCH", path, query=query, body=body, media_type=APPLY)
+
+    async def merge(self, path: str, body: Object) -> Object:
+        """Changes what the body names and leaves everything else; entries of named lists are found by their name."""
+        return await self._request("PATCH", path, body=body, media_type=MERGE)
 
     async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[Page]:
         """The objects of a resource, a page at a time, all of one moment.

@@ -46,6 +46,13 @@ CONFIG_MAPS = Resource(
 NAMESPACES = Resource(kind="Namespace", group="", version="v1", plural="namespaces", namespaced=False)
 EVENTS = Resource(kind="Event", group="", version="v1", plural="events")
 LEASES = Resource(kind="Lease", group="coordination.k8s.io", version="v1", plural="leases")
+WEBHOOKS = Resource(
+    kind="ValidatingWebhookConfiguration",
+    group="admissionregistration.k8s.io",
+    version="v1",
+    plural="validatingwebhookconfigurations",
+    namespaced=False,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -249,13 +249,15 @@ class Shift:
             while self._speaker.programmed.waits and not self._speaker.silent:
                 await asyncio.sleep(_LOOK_OFTEN if loop.time() - began < _PATIENCE else _LOOK_SELDOM)
                 try:
-                    self._say(await self._look_at_replicas(), Urgency.CHANGE)
+                    await self._look_at_replicas()
                 except StoreUnavailable:
                     await asyncio.sleep(_RETRY)
 
-    async def _look_at_replicas(self) -> set[Identity]:
+    async def _look_at_replicas(self) -> None:
+        """Whoever looks says what is new: an acknowledgement is seen once only."""
         replicas = await self._store.read(live_replicas)
-        return self._speaker.programmed.acknowledge(replicas, asyncio.get_running_loop().time())
+        moment = asyncio.get_running_loop().time()
+        self._say(self._speaker.programmed.acknowledge(replicas, moment), Urgency.CHANGE)
 
     async def _write_secrets(self) -> None:
         while True:
