@@ -125,12 +125,6 @@ class Plane:
         """What an administrator's kubectl prints. Fails with what it says if it fails."""
         return self._client("kubectl", arguments, text, check=check)
 
-    def start_kubectl(self, *arguments: str) -> subprocess.Popen[str]:
-        """A kubectl that runs on, for example with `-w`; its output is read with `communicate`."""
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder)}
-        command = [str(self.clients / "kubectl"), *arguments]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
     def helm(self, *arguments: str, text: str = "", check: bool = True) -> str:
         return self._client("helm", arguments, text, check=check)
 
