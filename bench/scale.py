@@ -38,7 +38,7 @@ FULL = Scale(
 )
 QUICK = Scale(
     rounds=1,
-    seconds=1,
+    seconds=2,
     warm_up=0,
     routes=(10, 40),
     groups=(10, 40),
