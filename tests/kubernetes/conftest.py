@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # importlib import mode knows no packages in tests/: shared modules are loaded by path, once.
-for _name in ("kube_virtual", "kube_objects", "kube_server"):
+for _name in ("kube_virtual", "kube_objects", "kube_server", "kube_secrets"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, Path(__file__).parent / f"{_name}.py")
         assert _spec is not None and _spec.loader is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import secrets
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from sqlalchemy.engine import make_url
 
-from tocsin.cli.options import setting
+from tocsin.cli.options import key_file, key_ring, setting
+from tocsin.store.keys import KeyRing
+from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from tocsin.control.kubernetes.operator import OperatorOptions
@@ -45,6 +48,12 @@ _CLUSTER = (
     ),
     setting("--external-url", default="", metavar="BASE", help="The same from outside; may be left out."),
 )
+keys_option = setting(
+    "--keys-secret",
+    default="",
+    metavar="NAME",
+    help="Secret whose entry `keys` is used where TOCSIN_SECRET_KEY is not set; made if it is not there.",
+)
 _NAMES = (
     "namespaces",
     "all_namespaces",
@@ -70,6 +79,25 @@ def operator_options(given: dict[str, Any], database: str, *, wanted: bool = Tru
     """
     taken = {name: given.pop(name) for name in _NAMES}
     return _options(taken, database) if wanted else None
+
+
+def cluster_keys(database: str, secret: str, telemetry: Telemetry) -> KeyRing:
+    """The keys of TOCSIN_SECRET_KEY, else those of a Secret, for which this waits. Raises ClickException.
+
+    A Secret that has to be made gets the keys of the key file beside the database, if there is one.
+    """
+    if not secret or os.environ.get("TOCSIN_SECRET_KEY"):
+        return key_ring(database)
+    from tocsin.control.kubernetes.keys import wait_for_keys
+    from tocsin.control.kubernetes.login import login
+
+    beside = key_file(database)
+    try:
+        seed = beside.read_text(encoding="ascii").strip() if beside is not None and beside.exists() else ""
+        keys = asyncio.run(wait_for_keys(login, secret, telemetry.log, seed=seed))
+        return KeyRing.from_environment(keys)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(f"the keys in Secret {secret} cannot be used: {error}") from None
 
 
 def _options(given: dict[str, Any], database: str) -> OperatorOptions:

@@ -122,17 +122,26 @@ def key_ring(database: str) -> KeyRing:
     try:
         if given:
             return KeyRing.from_environment(given)
-        url = make_url(database)
-        if url.get_backend_name() != "sqlite" or not url.database:
+        path = key_file(database)
+        if path is None:
             raise click.ClickException(
                 "TOCSIN_SECRET_KEY is not set: it encrypts credentials in the database (32 random bytes, base64)"
             )
-        path = Path(url.database)
         path.parent.mkdir(parents=True, exist_ok=True)
-        return KeyRing.from_file(path.with_name(path.name + ".key"))
+        return KeyRing.from_file(path)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def key_file(database: str) -> Path | None:
+    """The key file beside an SQLite database; None for others. Raises ClickException."""
+    try:
+        url = make_url(database)
     except ArgumentError:
         raise click.ClickException(
             "--database cannot be read: write sqlite:///path or postgresql://..."
         ) from None
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    path = Path(url.database)
+    return path.with_name(path.name + ".key")

@@ -18,6 +18,7 @@ from tocsin.store.replica import LiveFlow
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from tocsin.control.kubernetes.admission.service import Admission
     from tocsin.control.kubernetes.operator import Operator
 
 LOOK_EVERY, LOOK_AT_LEAST = 0.2, 0.5
@@ -108,8 +109,9 @@ class FolderProvider:
 class ClusterProvider:
     """Follows a Kubernetes cluster. Whatever happens to that, the process goes on with the flow it has."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operator: Operator, admission: Admission | None = None) -> None:
         self._operator = operator
+        self._admission = admission
         self.findings: int | None = None
 
     @property
@@ -122,7 +124,10 @@ class ClusterProvider:
     async def run(self, live: LiveFlow | None) -> None:
         if live is not None:
             self._operator.on_publication = live.refresh
-        await self._operator.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._operator.run())
+            if self._admission is not None:
+                group.create_task(self._admission.run())
 
 
 class StoreProvider:

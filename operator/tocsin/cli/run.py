@@ -10,8 +10,9 @@ from typing import Any
 import click
 import orjson
 
-from tocsin.cli.cluster import cluster_options, operator_options
-from tocsin.cli.options import FILE, HostPort, key_ring, receiver_options, receiver_settings, setting
+from tocsin.cli.admission import admission_options, read_admission
+from tocsin.cli.cluster import cluster_keys, cluster_options, keys_option, operator_options
+from tocsin.cli.options import FILE, HostPort, receiver_options, receiver_settings, setting
 from tocsin.cli.process import database_option, log_options, make_telemetry, read_tokens, run_service
 from tocsin.cli.service import ServiceOptions
 from tocsin.sources import load_types
@@ -27,15 +28,23 @@ from tocsin.store.endpoints import EndpointUrls
     default="127.0.0.1:8080",
     help="Where alerts are received; answers API, health and metrics too.",
 )
-@setting("--console-listen", type=HostPort(), help="A further address for the API alone.")
+@setting("--console-listen", type=HostPort(), help="An address for the API, which then answers there alone.")
 @setting("--health-listen", type=HostPort(), help="A further address for health and metrics alone.")
 @database_option
 @setting("--api-tokens", type=FILE, help="File of API tokens, a line each: NAME read[,act] TOKEN.")
 @log_options
 @receiver_options
+@keys_option
 @cluster_options
+@admission_options
 def command(
-    *, roots: tuple[Path, ...], kubernetes: bool, database: str, api_tokens: Path | None, **given: Any
+    *,
+    roots: tuple[Path, ...],
+    kubernetes: bool,
+    database: str,
+    api_tokens: Path | None,
+    keys_secret: str,
+    **given: Any,
 ) -> None:
     """Run Tocsin on a folder of manifests, or on a Kubernetes cluster. Changes are live within a second."""
     if kubernetes == bool(roots):
@@ -43,11 +52,13 @@ def command(
     telemetry = make_telemetry(given)
     settings, tls = receiver_settings(given)
     cluster = operator_options(given, database, wanted=kubernetes)
+    admission = read_admission(given, wanted=kubernetes)
     options = ServiceOptions(
         roots=roots,
         cluster=cluster,
+        admission=admission,
         database=database,
-        keys=key_ring(database),
+        keys=cluster_keys(database, keys_secret if kubernetes else "", telemetry),
         api_tokens=read_tokens(api_tokens),
         settings=settings,
         tls=tls,

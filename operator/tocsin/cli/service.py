@@ -32,7 +32,9 @@ from tocsin.store.replica import LiveFlow
 from tocsin.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from tocsin.control.kubernetes.operator import OperatorOptions
+    from tocsin.control.kubernetes.admission.service import Admission, AdmissionOptions
+    from tocsin.control.kubernetes.operator import Operator, OperatorOptions
+    from tocsin.control.kubernetes.problems import Signals
 
 Role = Literal["all", "operator", "receiver", "dispatcher", "console"]
 
@@ -43,7 +45,7 @@ ANSWERING = frozenset({"all", "console"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOptions:
-    """What a process was told. Without own addresses for console and health, `listen` answers everything.
+    """What a process was told. Without an own address for the console `listen` answers the API, too.
 
     The flow comes from the folders in `roots`, or from the cluster of `cluster`, or from another process.
     """
@@ -51,6 +53,7 @@ class ServiceOptions:
     role: Role = "all"
     roots: tuple[Path, ...] = ()
     cluster: OperatorOptions | None = None
+    admission: AdmissionOptions | None = None
     database: str
     keys: KeyRing = field(repr=False)
     listen: tuple[str, int] | None
@@ -147,10 +150,19 @@ class Service:
             from tocsin.control.kubernetes.problems import Signals
 
             signals = Signals.create(self._telemetry)
-            return ClusterProvider(Operator(store, self._types, options.cluster, signals))
+            operator = Operator(store, self._types, options.cluster, signals)
+            return ClusterProvider(operator, self._admission(operator, signals))
         if options.roots:
             return FolderProvider(store, options.roots, self._telemetry)
         return StoreProvider()
+
+    def _admission(self, operator: Operator, signals: Signals) -> Admission | None:
+        options = self._options.admission
+        if options is None:
+            return None
+        from tocsin.control.kubernetes.admission.service import Admission
+
+        return Admission(options, operator, self._types, self._environment, signals)
 
     def _ingest(self, store: Store, live: LiveFlow) -> Ingest:
         credentials = Credentials(store, self._environment)
@@ -166,7 +178,8 @@ class Service:
 
         if options.listen is not None:
             host, port = options.listen
-            addresses.append(Address(host=host, port=port, tls=options.tls, app=api(host)))
+            app = api(host) if options.console_listen is None else None
+            addresses.append(Address(host=host, port=port, tls=options.tls, app=app))
         if options.console_listen is not None:
             host, port = options.console_listen
             alone = options.listen is None

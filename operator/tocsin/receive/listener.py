@@ -22,7 +22,7 @@ from tocsin.receive.connection import Connection, Delivery, Server, is_delivery
 from tocsin.receive.environment import Environment
 from tocsin.receive.health import Health
 from tocsin.receive.ingest import Ingest
-from tocsin.receive.tls import Tls
+from tocsin.receive.tls import Certificate
 
 _BACKLOG = 1024
 
@@ -33,7 +33,7 @@ class Address:
 
     host: str
     port: int
-    tls: Tls | None = None
+    tls: Certificate | None = None
     ingest: bool = True
     health: bool = True
     metrics: bool = True

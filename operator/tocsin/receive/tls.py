@@ -6,6 +6,19 @@ import hashlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+
+class Certificate(Protocol):
+    """What a listener needs of a certificate, wherever it comes from."""
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError (ssl.SSLError included) if it cannot be used."""
+        ...
+
+    def fingerprint(self) -> bytes:
+        """Changes with the certificate. Raises OSError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

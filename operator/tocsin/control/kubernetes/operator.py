@@ -15,6 +15,7 @@ from tocsin.control.kubernetes.problems import Signals
 from tocsin.control.kubernetes.resources import Scope
 from tocsin.control.kubernetes.secrets import Bases
 from tocsin.control.kubernetes.shift import Shift
+from tocsin.flow.compiler import Compiled
 from tocsin.sources.model import SourceType
 from tocsin.store.database import Store
 
@@ -65,6 +66,11 @@ class Operator:
     def leads(self) -> bool:
         lease: Lease | None = None if self._shift is None else self._shift.lease
         return lease is not None and lease.epoch is not None
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """The last compilation of what is declared; None while that is not known."""
+        return None if self._shift is None else self._shift.compiling.compiled
 
     @property
     def not_ready(self) -> str:
