@@ -72,15 +72,30 @@ namespaces: {{ if .Values.scope.cluster }}[]{{ else }}{{ default (list .Release.
 {{- default (printf "%s-keys" (include "tocsin.fullname" .)) .Values.keys.existingSecret }}
 {{- end }}
 
+{{/* The entry of it; what Tocsin makes itself has one of this name. */}}
+{{- define "tocsin.keysEntry" -}}
+{{- ternary .Values.keys.key "keys" (not (empty .Values.keys.existingSecret)) }}
+{{- end }}
+
 {{- define "tocsin.certificateSecret" -}}
 {{- default (printf "%s-admission" (include "tocsin.fullname" .)) .Values.admission.certificate.existingSecret }}
+{{- end }}
+
+{{/* Whether somebody else makes and renews the certificate: "true" or "". */}}
+{{- define "tocsin.certificateGiven" -}}
+{{- $certificate := .Values.admission.certificate -}}
+{{- if or $certificate.existingSecret $certificate.certManager.enabled }}true{{ end }}
+{{- end }}
+
+{{/* What the API server calls the admission server. */}}
+{{- define "tocsin.admissionHost" -}}
+{{ include "tocsin.fullname" . }}-admission.{{ .Release.Namespace }}.svc
 {{- end }}
 
 {{/* Who puts the authority of Tocsin's own certificate into the webhook: "operator", "job", or "" where it comes from elsewhere.
      The permission is worth the whole cluster, so the process that takes alerts has it with cluster scope only. */}}
 {{- define "tocsin.trustBy" -}}
-{{- $certificate := .Values.admission.certificate -}}
-{{- if and .Values.admission.enabled (not $certificate.existingSecret) (not $certificate.certManager.enabled) -}}
+{{- if and .Values.admission.enabled (not (include "tocsin.certificateGiven" .)) -}}
 {{ ternary "job" "operator" (and (eq .Values.mode "onePod") (not .Values.scope.cluster)) }}
 {{- end -}}
 {{- end }}

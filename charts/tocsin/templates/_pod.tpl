@@ -133,6 +133,9 @@ spec:
 {{- if and $root.Values.api.tokens.existingSecret (or $all (eq $role "console")) }}
 - {name: api-tokens, mountPath: /etc/tocsin/api, readOnly: true}
 {{- end }}
+{{- if and $root.Values.admission.enabled (include "tocsin.certificateGiven" $root) (or $all (eq $role "operator")) }}
+- {name: admission, mountPath: /etc/tocsin/admission, readOnly: true}
+{{- end }}
 {{- with (index $root.Values $role).extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -158,6 +161,16 @@ spec:
 - name: api-tokens
   secret:
     secretName: {{ $root.Values.api.tokens.existingSecret }}
+{{- end }}
+{{- if and $root.Values.admission.enabled (include "tocsin.certificateGiven" $root) (or $all (eq $role "operator")) }}
+- name: admission
+  secret:
+    secretName: {{ include "tocsin.certificateSecret" $root }}
+    items:
+      - {key: tls.crt, path: tls.crt}
+      - {key: tls.key, path: tls.key}
+    # Alerts need not wait for whoever makes it.
+    optional: true
 {{- end }}
 {{- with (index $root.Values $role).extraVolumes }}
 {{ toYaml . }}

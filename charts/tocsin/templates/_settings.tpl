@@ -27,17 +27,22 @@
 {{- end }}
 {{- if or $all (eq $role "operator") }}
 {{ include "tocsin.env.operator" $root }}
+{{- include "tocsin.env.admission" $root }}
 {{- end }}
 {{ include "tocsin.env.store" $root }}
 - name: TOCSIN_SECRET_KEY
   valueFrom:
     secretKeyRef:
       name: {{ include "tocsin.keysSecret" $root }}
-      key: {{ $root.Values.keys.key }}
+      key: {{ include "tocsin.keysEntry" $root }}
       {{- if and (has $role (list "onePod" "operator")) (not $root.Values.keys.existingSecret) }}
       # Who makes the Secret starts before it is there; everybody else waits for it.
       optional: true
       {{- end }}
+{{- if and (has $role (list "onePod" "operator")) (not $root.Values.keys.existingSecret) }}
+- name: TOCSIN_KEYS_SECRET
+  value: {{ include "tocsin.keysSecret" $root }}
+{{- end }}
 {{- with $root.Values.metrics.bearer.existingSecret }}
 - name: TOCSIN_METRICS_BEARER
   valueFrom:
@@ -148,5 +153,28 @@
 {{- with include "tocsin.externalUrl" . }}
 - name: TOCSIN_EXTERNAL_URL
   value: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* By which certificate the API server is answered, and who makes it trusted. */}}
+{{- define "tocsin.env.admission" -}}
+{{- if .Values.admission.enabled }}
+- name: TOCSIN_ADMISSION_LISTEN
+  value: ":9443"
+{{- if include "tocsin.certificateGiven" . }}
+- name: TOCSIN_ADMISSION_CERTIFICATE
+  value: /etc/tocsin/admission/tls.crt
+- name: TOCSIN_ADMISSION_KEY
+  value: /etc/tocsin/admission/tls.key
+{{- else }}
+- name: TOCSIN_ADMISSION_SECRET
+  value: {{ include "tocsin.certificateSecret" . }}
+- name: TOCSIN_ADMISSION_HOST
+  value: {{ include "tocsin.admissionHost" . }} {{ include "tocsin.admissionHost" . }}.cluster.local
+{{- if eq (include "tocsin.trustBy" .) "operator" }}
+- name: TOCSIN_ADMISSION_WEBHOOK
+  value: {{ include "tocsin.clusterName" . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
