@@ -39,7 +39,8 @@ async def test_json_is_json_whatever_the_media_type_says(receiver, media_type: s
     [
         (b"not a json", 1, 1),
         (b'{"a":1}{"b":2}', 1, 8),
-        (b'{"a":1,}', 1, 8),
+        (b'{"a":1,}', 1, 7),
+        (b'{"a":\n[1 ,\n ]}', 2, 4),
         (b'{\n  "policy": "p",\n  \xe2\x80\x9calert_type": "x"\n}', 3, 3),
         (b'{"a": "line\nbreak"}', 1, 12),
         (b'{"a": 1', 1, 8),

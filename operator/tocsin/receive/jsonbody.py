@@ -174,6 +174,10 @@ def _clean(value: Any) -> tuple[Any, Notes]:
 
 
 def _not_json(body: bytes, text: str, error: json.JSONDecodeError) -> Problem:
+    before, end = text[: error.pos].rstrip(), text[error.pos : error.pos + 1]
+    if before.endswith(",") and end in ("}", "]"):  # Python 3.13 says it so
+        what = "array" if end == "]" else "object"
+        error = json.JSONDecodeError(f"Illegal trailing comma before end of {what}", text, len(before) - 1)
     action = "send one JSON value; check quotes, commas and line breaks in the template that builds the body"
     if body.startswith(_GZIP_MAGIC):
         action = "the body looks like gzip: send the header Content-Encoding: gzip with it"

@@ -120,11 +120,11 @@ class Sqlite:
         self.path = path
         self._lock = LockFile(path.with_name(path.name + ".lock"))
         options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "cached_statements": 512}}
+        self._writer = create_engine(f"sqlite:///{path}", poolclass=StaticPool, **options)
+        self._readers = create_engine(
+            f"sqlite:///{path}", poolclass=QueuePool, pool_size=READERS, max_overflow=0, **options
+        )
         try:
-            self._writer = create_engine(f"sqlite:///{path}", poolclass=StaticPool, **options)
-            self._readers = create_engine(
-                f"sqlite:///{path}", poolclass=QueuePool, pool_size=READERS, max_overflow=0, **options
-            )
             _connect(self._writer, write=True)
             _connect(self._readers, write=False)
             self.openings = Openings()
@@ -138,7 +138,7 @@ class Sqlite:
             for engine in (self._writer, self._readers):
                 engine.update_execution_options(**{DISGUISE: self.disguise, OPENINGS: self.openings})
         except BaseException:
-            self._lock.release()
+            self.close()
             raise
         self._ingest = Ingest(self.disguise, self.openings)
 
