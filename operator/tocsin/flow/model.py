@@ -14,6 +14,9 @@ from typing import NewType
 import msgspec
 
 from tocsin.api.common import Identity, Matcher
+from tocsin.api.escalationchain import Step
+from tocsin.api.notificationchannel import ChannelTarget
+from tocsin.api.oncallschedule import Layer, Override
 
 Digest = NewType("Digest", str)
 """Lower-case hexadecimal SHA-256 of a fragment's canonical JSON."""
@@ -147,7 +150,114 @@ class WindowFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, ta
     announce_before: tuple[int, ...] = ()
 
 
-AnyFragment = IntegrationFragment | RouteFragment | LabelRuleFragment | WindowFragment
+class ChainFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, tag="EscalationChain"):
+    """Steps as declared, but every reference inside has its namespace, and steps that cannot work are in `broken`.
+
+    `broken`: (index of the step, what to log instead of it; alert-flow R-ESC-35). Durations in microseconds; 0: never.
+    """
+
+    steps: tuple[Step, ...] = ()
+    broken: tuple[tuple[int, str], ...] = ()
+    team: str = ""
+    remind_every: int = 0
+    unacknowledge_after: int = 0
+
+
+class ChannelFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, tag="NotificationChannel"):
+    """`target` has one member. `secrets` by dotted path inside it: `slack.tokenSecretRef`. `fallback`: `namespace/name`."""
+
+    target: ChannelTarget
+    secrets: dict[str, SecretKey] = {}
+    fallback: str = ""
+    send_resolved: bool = True
+
+    @property
+    def type(self) -> str:
+        """`slack`, `email` ...: the member that is set."""
+        return next(
+            name for name in self.target.__struct_fields__ if getattr(self.target, name, None) is not None
+        )
+
+
+class WebhookFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, tag="OutgoingWebhook"):
+    """`url` None: `url_secret` holds it. `condition` and `body` None: not set. `timeout` in microseconds.
+
+    `integrations`: `namespace/name` of those it is for; None for all of its namespace.
+    """
+
+    triggers: tuple[str, ...]
+    method: str = "POST"
+    url: TemplateText | None = None
+    url_secret: SecretKey | None = None
+    headers: dict[str, TemplateText] = {}
+    secret_headers: tuple[tuple[str, SecretKey], ...] = ()
+    username: SecretKey | None = None
+    password: SecretKey | None = None
+    condition: TemplateText | None = None
+    body: TemplateText | None = None
+    timeout: int = 4_000_000
+    integrations: tuple[str, ...] | None = None
+
+
+class ContactFragment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`channel` is `namespace/name`; `address_secret` wins over `address`."""
+
+    name: str
+    channel: str
+    address: str = ""
+    address_secret: SecretKey | None = None
+
+
+class RuleFragment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`contact` names one of the responder's; else `wait` in microseconds."""
+
+    contact: str = ""
+    wait: int = 0
+
+
+class ResponderFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, tag="Responder"):
+    """Rules that name no contact are left out. `display_name` and `username` are never empty."""
+
+    display_name: str
+    username: str
+    email: str = ""
+    time_zone: str = "UTC"
+    teams: tuple[str, ...] = ()
+    contacts: tuple[ContactFragment, ...] = ()
+    default: tuple[RuleFragment, ...] = ()
+    important: tuple[RuleFragment, ...] = ()
+
+
+class CalendarFragment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of `url`, `url_secret` and `text` (from a ConfigMap). `refresh` in microseconds."""
+
+    url: str = ""
+    url_secret: SecretKey | None = None
+    text: str = ""
+    refresh: int = 600_000_000
+
+
+class ScheduleFragment(Fragment, frozen=True, kw_only=True, omit_defaults=True, tag="OnCallSchedule"):
+    """As declared, but every reference to a Responder has its namespace, and unreadable layers are left out."""
+
+    time_zone: str = "UTC"
+    team: str = ""
+    layers: tuple[Layer, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    calendar: CalendarFragment | None = None
+
+
+AnyFragment = (
+    IntegrationFragment
+    | RouteFragment
+    | LabelRuleFragment
+    | WindowFragment
+    | ChainFragment
+    | ChannelFragment
+    | WebhookFragment
+    | ResponderFragment
+    | ScheduleFragment
+)
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[AnyFragment] = msgspec.json.Decoder(AnyFragment)
