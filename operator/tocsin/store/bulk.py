@@ -1,17 +1,15 @@
 """Many rows per statement on the hot path, below SQLAlchemy's per-statement cost.
 
-PostgreSQL gets whole columns as arrays, so that the text (and with it the server's plan) is the same for any number of
-rows. SQLite gets the values of up to 64 rows in one statement, in powers of two so that few texts are ever prepared:
-Python's lock is given back once per statement instead of once per row, and who gives it back while the event loop is
-busy has to wait for it each time. Texts are derived from the Core tables and built once.
+SQLite runs a prepared statement once per row in one `executemany`; PostgreSQL gets whole columns as arrays, so that
+the text (and with it the server's plan) is the same for any number of rows. Texts are derived from the Core tables
+and built once.
 """
 
 # ruff: noqa: S608 - the names in these texts come from tables.py, the values are always parameters
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
@@ -20,9 +18,6 @@ from sqlalchemy.dialects import postgresql
 from tocsin.store.tables import metadata
 
 Row = tuple[Any, ...]
-
-_MOST_ROWS = 64
-"""Of one statement on SQLite. All columns of the widest table, times this, are below any limit of parameters."""
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -36,24 +31,13 @@ def _arrays(table: Table, columns: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _insert(table: str, columns: tuple[str, ...], conflict: str, rows: int) -> str:
-    """`rows` is 0 for arrays."""
+def _insert(table: str, columns: tuple[str, ...], conflict: str, *, arrays: bool) -> str:
     names = ", ".join(columns)
-    if rows:
-        source = f"VALUES {_places(len(columns), rows)}"
-    else:
+    if arrays:
         source = f"SELECT * FROM unnest({_arrays(metadata.tables[table], columns)})"
+    else:
+        source = f"VALUES ({', '.join('?' * len(columns))})"
     return f"INSERT INTO {table} ({names}) {source} {conflict}"
-
-
-def _places(columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return ", ".join([row] * rows)
-
-
-def _overwriting(columns: tuple[str, ...]) -> str:
-    key, *changed = columns
-    return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}"
 
 
 @lru_cache(maxsize=256)
@@ -75,15 +59,10 @@ def _delete(table: str, columns: tuple[str, ...], *, arrays: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def _select(table: str, wanted: tuple[str, ...], by: tuple[str, ...], rest: str, rows: int) -> str:
-    """`rows` is 0 for arrays."""
+def _select(table: str, wanted: tuple[str, ...], by: tuple[str, ...], rest: str, *, arrays: bool) -> str:
     names = ", ".join(wanted)
-    if rows == 1:
+    if not arrays:
         return f"SELECT {names} FROM {table} AS t {rest.format(' AND '.join(f't.{name} = ?' for name in by))}"
-    if rows:  # SQLite calls the columns of VALUES so, and keeps the order of a CROSS JOIN: keys first, then the index
-        joined = " AND ".join(f"t.{name} = v.column{at}" for at, name in enumerate(by, 1))
-        values = f"(VALUES {_places(len(by), rows)}) AS v"
-        return f"SELECT {names} FROM {values} CROSS JOIN {table} AS t ON {joined} {rest.format('true')}"
     source = f"unnest({_arrays(metadata.tables[table], by)}) AS v ({', '.join(by)})"
     joined = " AND ".join(f"t.{name} = v.{name}" for name in by)
     return f"SELECT {names} FROM {source} JOIN {table} AS t ON {joined} {rest.format('true')}"
@@ -115,20 +94,8 @@ class Bulk:
         return self._connect()
 
     def insert(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row], conflict: str = "") -> None:
-        if not rows:
-            return
-        if self.arrays:
-            self._cursor.execute(_insert(table.name, columns, conflict, 0), _columns(rows))
-            return
-        for part in _parts(rows):
-            self._cursor.execute(_insert(table.name, columns, conflict, len(part)), _flat(part))
-
-    def overwrite(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-        """`update`, cheaper, where `columns` are all that have no default."""
-        if self.arrays:
-            self.update(table, columns, rows)
-        else:
-            self.insert(table, columns, rows, _overwriting(columns))
+        if rows:
+            self._run(_insert(table.name, columns, conflict, arrays=self.arrays), rows)
 
     def update(self, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
         """`columns[0]` is the key; the rows have the same order."""
@@ -155,11 +122,12 @@ class Bulk:
         """
         if not rows:
             return ()
+        text = _select(table.name, wanted, by, rest, arrays=self.arrays)
         if self.arrays:
-            return self._fetch(_select(table.name, wanted, by, rest, 0), _columns(rows))
+            return self._fetch(text, _columns(rows))
         found: list[Row] = []
-        for part in _parts(rows):
-            found.extend(self._fetch(_select(table.name, wanted, by, rest, len(part)), _flat(part)))
+        for row in rows:
+            found.extend(self._fetch(text, row))
         return found
 
     def query(self, sqlite: str, postgres: str, parameters: Row) -> Iterable[Row]:
@@ -177,20 +145,6 @@ class Bulk:
     def _fetch(self, text: str, parameters: Sequence[Any]) -> list[Row]:
         self._cursor.execute(text, parameters)
         return self._cursor.fetchall()
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in slices of 64, then of ever smaller powers of two."""
-    at, size = 0, _MOST_ROWS
-    while at < len(rows):
-        while size > len(rows) - at:
-            size >>= 1
-        yield rows[at : at + size]
-        at += size
-
-
-def _flat(rows: Sequence[Row]) -> Row:
-    return rows[0] if len(rows) == 1 else tuple(chain.from_iterable(rows))
 
 
 def _columns(rows: Sequence[Row]) -> list[list[Any]]:

@@ -158,7 +158,7 @@ class Pending:
         )  # before a new group of the same grouping id takes its place
         bulk.insert(alert_group, _GROUP, fresh)
         bulk.insert(group_tally, _TALLY, fresh_tallies)
-        bulk.overwrite(group_tally, _TALLY, sorted(tallies))
+        bulk.update(group_tally, _TALLY, sorted(tallies))
 
     def _fresh_row(self, group: Opening) -> Row:
         opened = self.opened[group.state.number]
