@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as fields_of
 from dataclasses import replace as with_fields
 from typing import Any
 
@@ -11,9 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tocsin.api.common import Identity
-from tocsin.flow.model import EMPTY_FLOW, AnyFragment, Flow, HeartbeatFragment, IntegrationFragment
+from tocsin.api.common import Identity, KeyRef
+from tocsin.api.notificationchannel import ChannelTarget, DiscordChannel
+from tocsin.flow.model import (
+    EMPTY_FLOW,
+    AnyFragment,
+    ChainFragment,
+    ChannelFragment,
+    Flow,
+    HeartbeatFragment,
+    IntegrationFragment,
+    ResponderFragment,
+    ScheduleFragment,
+    WebhookFragment,
+)
 from tocsin.flow.program import Program, link
+from tocsin.flow.targets import NO_TARGETS, Targets
 
 
 def entry(name: str, **fields: Any) -> IntegrationFragment:
@@ -114,6 +128,51 @@ def test_equal_templates_are_parsed_once() -> None:
     assert len(groupings) == 1
 
 
+def person(name: str, *teams: str, namespace: str = "ns", **fields: Any) -> ResponderFragment:
+    return ResponderFragment(
+        namespace=namespace, name=name, display_name=name, username=name, teams=teams, **fields
+    )
+
+
+def discord(name: str, **fields: Any) -> ChannelFragment:
+    target = ChannelTarget(discord=DiscordChannel(url_secret_ref=KeyRef(name="s", key="url")))
+    return ChannelFragment(namespace="ns", name=name, target=target, **fields)
+
+
+def test_targets_of_a_program() -> None:
+    """Whom the flow can tell, by `namespace/name`; teams are those of their namespace."""
+    chain, channel = ChainFragment(namespace="ns", name="c"), discord("d")
+    webhook = WebhookFragment(namespace="ns", name="w", triggers=("Escalation",))
+    schedule = ScheduleFragment(namespace="ns", name="s")
+    people = [person("eve", "sre"), person("ada", "sre", "db"), person("bob", "sre", namespace="other")]
+    targets = linked(chain, channel, webhook, schedule, *people).targets
+    assert dict(targets.chains) == {"ns/c": chain}
+    assert dict(targets.channels) == {"ns/d": channel}
+    assert dict(targets.webhooks) == {"ns/w": webhook}
+    assert dict(targets.schedules) == {"ns/s": schedule}
+    assert dict(targets.responders) == {f"{p.namespace}/{p.name}": p for p in people}
+    assert dict(targets.teams) == {
+        ("ns", "sre"): ("ns/ada", "ns/eve"),
+        ("ns", "db"): ("ns/ada",),
+        ("other", "sre"): ("other/bob",),
+    }
+    assert linked().targets is NO_TARGETS
+
+
+def test_a_changed_responder_relinks_no_integration() -> None:
+    """Nor does it copy what is of another kind; what was linked before keeps what it had."""
+    it, chain = entry("a"), ChainFragment(namespace="ns", name="c")
+    before = linked(it, chain, person("ada", "sre"), person("eve", "sre"))
+    after = linked(it, chain, person("ada", "db"), person("eve", "sre"), previous=before)
+    assert after.integrations[identity("a")] is before.integrations[identity("a")]
+    assert after.targets.chains is before.targets.chains
+    assert after.targets.responders["ns/eve"] is before.targets.responders["ns/eve"]
+    assert dict(before.targets.teams) == {("ns", "sre"): ("ns/ada", "ns/eve")}
+    assert dict(after.targets.teams) == {("ns", "sre"): ("ns/eve",), ("ns", "db"): ("ns/ada",)}
+    other = linked(replace(it, title="New"), chain, person("ada", "db"), person("eve", "sre"), previous=after)
+    assert other.targets is after.targets
+
+
 NAMES = ("a", "b", "c")
 fragments = st.lists(
     st.one_of(
@@ -125,6 +184,8 @@ fragments = st.lists(
             st.sampled_from(NAMES),
             st.sampled_from(NAMES),
         ),
+        st.builds(person, st.sampled_from(NAMES), st.sampled_from(NAMES), email=st.sampled_from(NAMES)),
+        st.builds(discord, st.sampled_from(NAMES), send_resolved=st.booleans()),
         st.builds(window, st.sampled_from(NAMES), mode=st.sampled_from(["Debug", "Maintenance"])),
         st.builds(
             entry,
@@ -138,6 +199,10 @@ fragments = st.lists(
     max_size=12,
     unique_by=lambda fragment: fragment.identity,
 )
+
+
+def told(targets: Targets) -> dict[str, Any]:
+    return {field.name: dict(getattr(targets, field.name)) for field in fields_of(Targets)}
 
 
 def decisions(program: Program) -> dict[Identity, Any]:
@@ -155,7 +220,9 @@ def test_linking_step_by_step_equals_linking_at_once(steps: list[list[AnyFragmen
     for step in steps:
         flow: Flow = flow_of(*step)
         previous = link(flow, types=TYPES, previous=previous)
-        assert decisions(previous) == decisions(link(flow, types=TYPES))
+        at_once = link(flow, types=TYPES)
+        assert decisions(previous) == decisions(at_once)
+        assert told(previous.targets) == told(at_once.targets)
         assert previous.digest == flow.digest
 
 

@@ -33,6 +33,7 @@ from tocsin.flow.model import (
 from tocsin.flow.redaction import Redactor
 from tocsin.flow.rendering import Prepared
 from tocsin.flow.routing import Route, RouteTable, prepare_route, route_table
+from tocsin.flow.targets import FIELD_OF_KIND, NO_TARGETS, Targets, TargetsDraft
 from tocsin.flow.windows import Window, prepare_window
 from tocsin.sources.model import SourceType
 
@@ -124,7 +125,7 @@ class IntegrationProgram:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """All integrations of one flow. `digest` is the flow's."""
+    """All integrations of one flow, and whom it can tell. `digest` is the flow's."""
 
     digest: Digest
     integrations: Mapping[Identity, IntegrationProgram]
@@ -133,6 +134,7 @@ class Program:
     kinds: Mapping[str, TypeProgram] = field(repr=False)
     parts: Parts = field(repr=False)
     users: Users = field(repr=False)
+    targets: Targets = field(default=NO_TARGETS, repr=False)
 
 
 def link(flow: Flow, *, types: Mapping[str, SourceType], previous: Program | None = None) -> Program:
@@ -152,6 +154,7 @@ class _Linker:
         self.kinds: dict[str, TypeProgram] = dict(previous.kinds) if previous else {}
         self.parts = Parts(previous.parts if previous else None)
         self.users = Users(previous.users if previous else None)
+        self.targets = TargetsDraft(previous.targets if previous else NO_TARGETS)
         self.tables: dict[tuple[str, ...], RouteTable] = {}
 
     def link(self) -> Program:
@@ -162,6 +165,9 @@ class _Linker:
                 relink[identity] = None
                 continue
             key = f"{identity.namespace}/{identity.name}"
+            if identity.kind in FIELD_OF_KIND:
+                self.targets.update(identity.kind, key, self.flow.fragment(identity))
+                continue
             self.parts.update(identity.kind, key, self.flow.fragment(identity))
             relink.update(dict.fromkeys(self.users.of(identity.kind, key)))
             if identity.kind == "AlertRoute":
@@ -190,6 +196,7 @@ class _Linker:
             kinds=self.kinds,
             parts=self.parts,
             users=self.users,
+            targets=self.targets.finish(),
         )
 
     def _integration(
