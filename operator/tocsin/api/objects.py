@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,15 +12,29 @@ from tocsin.api.alerttemplate import AlertTemplate
 from tocsin.api.check import complete
 from tocsin.api.common import DEFAULT_NAMESPACE, Finding, Identity
 from tocsin.api.conditions import Problem
+from tocsin.api.escalationchain import EscalationChain
 from tocsin.api.integration import Integration
 from tocsin.api.labelrule import LabelRule
 from tocsin.api.maintenancewindow import MaintenanceWindow
+from tocsin.api.notificationchannel import NotificationChannel
+from tocsin.api.oncallschedule import OnCallSchedule
+from tocsin.api.outgoingwebhook import OutgoingWebhook
+from tocsin.api.responder import Responder
 
-AnyObject = Integration | AlertRoute | AlertTemplate | LabelRule | MaintenanceWindow
+AnyObject = (
+    Integration
+    | AlertRoute
+    | AlertTemplate
+    | LabelRule
+    | MaintenanceWindow
+    | EscalationChain
+    | NotificationChannel
+    | OutgoingWebhook
+    | Responder
+    | OnCallSchedule
+)
 
-KINDS: Mapping[str, type[AnyObject]] = {
-    kind.__name__: kind for kind in (Integration, AlertRoute, AlertTemplate, LabelRule, MaintenanceWindow)
-}
+KINDS: Mapping[str, type[AnyObject]] = {kind.__name__: kind for kind in get_args(AnyObject)}
 """The type of each kind."""
 
 

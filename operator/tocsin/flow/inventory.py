@@ -15,10 +15,15 @@ import msgspec
 from tocsin.api.alertroute import AlertRoute
 from tocsin.api.alerttemplate import AlertTemplate
 from tocsin.api.common import Finding, Identity, Metadata
+from tocsin.api.escalationchain import EscalationChain
 from tocsin.api.integration import Integration
 from tocsin.api.labelrule import LabelRule
 from tocsin.api.maintenancewindow import MaintenanceWindow
+from tocsin.api.notificationchannel import NotificationChannel
 from tocsin.api.objects import AnyObject
+from tocsin.api.oncallschedule import OnCallSchedule
+from tocsin.api.outgoingwebhook import OutgoingWebhook
+from tocsin.api.responder import Responder
 from tocsin.flow.model import Digest, digest_of
 
 Declared = AnyObject
@@ -59,6 +64,11 @@ class Inventory:
     templates: Mapping[Identity, AlertTemplate] = field(default_factory=dict)
     rules: Mapping[Identity, LabelRule] = field(default_factory=dict)
     windows: Mapping[Identity, MaintenanceWindow] = field(default_factory=dict)
+    chains: Mapping[Identity, EscalationChain] = field(default_factory=dict)
+    channels: Mapping[Identity, NotificationChannel] = field(default_factory=dict)
+    webhooks: Mapping[Identity, OutgoingWebhook] = field(default_factory=dict)
+    responders: Mapping[Identity, Responder] = field(default_factory=dict)
+    schedules: Mapping[Identity, OnCallSchedule] = field(default_factory=dict)
     invalid: Mapping[Identity, tuple[Finding, ...]] = field(default_factory=dict)
     metadata: Mapping[Identity, Metadata] = field(default_factory=dict)
     digests: Mapping[Identity, Digest] = field(default_factory=dict)
@@ -77,14 +87,8 @@ class Inventory:
 
     def objects(self, kind: str) -> Mapping[Identity, Declared]:
         """The accepted-by-schema objects of one kind. Raises KeyError for a kind that is none."""
-        mappings: Mapping[str, Mapping[Identity, Declared]] = {
-            "Integration": self.integrations,
-            "AlertRoute": self.routes,
-            "AlertTemplate": self.templates,
-            "LabelRule": self.rules,
-            "MaintenanceWindow": self.windows,
-        }
-        return mappings[kind]
+        found: Mapping[Identity, Declared] = getattr(self, _FIELD_OF_KIND[kind])
+        return found
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str]:
         """Labels of a namespace; the one with its name is there even where no Namespace object is known."""
@@ -118,6 +122,11 @@ _FIELD_OF_KIND = {
     "AlertTemplate": "templates",
     "LabelRule": "rules",
     "MaintenanceWindow": "windows",
+    "EscalationChain": "chains",
+    "NotificationChannel": "channels",
+    "OutgoingWebhook": "webhooks",
+    "Responder": "responders",
+    "OnCallSchedule": "schedules",
 }
 
 
