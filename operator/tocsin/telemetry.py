@@ -17,6 +17,8 @@ from structlog.typing import FilteringBoundLogger, Processor
 from tocsin import __version__
 
 _TOKEN_PATH = re.compile(r"(/integrations/v1/[^/\s]+/+)[^/\s?\"']+")
+_ROW = re.compile(r"(\bDETAIL:  ).*?(?=\n[A-Z]+:  |\n\n|\n\[SQL|\Z)", re.DOTALL)
+"""What PostgreSQL says beneath an error quotes the row."""
 _SECRET_KEYS = frozenset(
     {
         "authorization",
@@ -93,12 +95,12 @@ def standard_handler(log_format: LogFormat, stream: TextIO | None = None) -> log
 
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Masks values under secret-looking keys, and the token in every text that holds an endpoint's path."""
+    """Masks values under secret-looking keys, the token in every text that holds an endpoint's path, and quoted rows."""
     for key, value in event.items():
         if key.lower() in _SECRET_KEYS and value:
             event[key] = MASK
         elif isinstance(value, str):
-            event[key] = _TOKEN_PATH.sub(rf"\1{MASK}", value)
+            event[key] = _ROW.sub(rf"\1{MASK}", _TOKEN_PATH.sub(rf"\1{MASK}", value))
     return event
 
 

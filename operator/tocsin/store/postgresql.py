@@ -65,6 +65,7 @@ class Postgresql:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            hide_parameters=True,  # values are payloads and credentials, and errors reach logs
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "tocsin",

@@ -119,7 +119,10 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = LockFile(path.with_name(path.name + ".lock"))
-        options: dict[str, Any] = {"connect_args": {"check_same_thread": False, "cached_statements": 512}}
+        options: dict[str, Any] = {
+            "connect_args": {"check_same_thread": False, "cached_statements": 512},
+            "hide_parameters": True,  # values are payloads and credentials, and errors reach logs
+        }
         self._writer = create_engine(f"sqlite:///{path}", poolclass=StaticPool, **options)
         self._readers = create_engine(
             f"sqlite:///{path}", poolclass=QueuePool, pool_size=READERS, max_overflow=0, **options
