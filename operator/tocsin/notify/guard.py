@@ -55,6 +55,10 @@ _6TO4 = ip_network("2002::/16")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
+REFUSAL = "requests may not go there"
+"""How the reason of a refusal begins, also where aiohttp gathers several into one error."""
+
+
 class AddressRefused(OSError):
     """An address that requests may not go to; an OSError, as other connections that fail are."""
 
@@ -82,6 +86,14 @@ class Guard:
         """Whether the operator allows this host by name, wherever it leads."""
         return host.lower().rstrip(".") in self._hosts
 
+    def names(self, host: str) -> bool:
+        """Whether the operator wrote this host down, by name or as an address of a network."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return self.trusts(host)
+        return any(address in network for network in self._networks)
+
     def refusal(self, address: str) -> str:
         """Why nothing may be sent to this address, in words; "" if it may."""
         try:
@@ -102,8 +114,22 @@ class Guard:
         family, kind, protocol, _, address = info
         reason = self.refusal(str(address[0]))
         if reason:
-            raise AddressRefused(f"requests may not go there: {reason}")
+            raise AddressRefused(f"{REFUSAL}: {reason}")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+class Hosts:
+    """A list of hosts: names (with a dot in front: and everything below), addresses and networks."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        """Raises ValueError that names the entry."""
+        given = [entry.strip() for entry in entries]
+        self._below = tuple(entry.lower().rstrip(".") for entry in given if entry.startswith("."))
+        self._named = Guard(entry.lstrip(".") for entry in given)
+
+    def covers(self, host: str) -> bool:
+        name = host.lower().rstrip(".")
+        return self._named.names(name) or name.endswith(self._below)
 
 
 def _embedded(address: Address) -> Iterator[Address]:

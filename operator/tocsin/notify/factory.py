@@ -1,0 +1,32 @@
+"""A channel from what was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from tocsin.flow.model import ChannelFragment
+from tocsin.notify.channel import Channel, DeliveryFailed, FailureReason
+from tocsin.notify.tools import Tools
+
+Constructor = Callable[[ChannelFragment, Mapping[str, str], Tools], Channel]
+
+_CONSTRUCTORS: Mapping[str, Constructor] = MappingProxyType({})
+"""By the member of the NotificationChannel that is set."""
+
+
+def build(fragment: ChannelFragment, secrets: Mapping[str, str], tools: Tools) -> Channel:
+    """`secrets` are the values by the paths of `fragment.secrets`. Raises DeliveryFailed where one is missing."""
+    make = _CONSTRUCTORS.get(fragment.type)
+    if make is None:
+        raise DeliveryFailed(
+            FailureReason.CLIENT_ERROR, f"this Tocsin sends nothing to {fragment.type}", permanent=True
+        )
+    for path, key in fragment.secrets.items():
+        if not secrets.get(path):
+            raise DeliveryFailed(
+                FailureReason.AUTH_ERROR,
+                f"spec.{path}: Secret {key.namespace}/{key.name} has no value for key {key.key}",
+                permanent=True,
+            )
+    return make(fragment, secrets, tools)
