@@ -1,0 +1,44 @@
+"""What an escalation executes: taken when it starts and stored with the group (alert-flow R-ESC-2)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tocsin.api.escalationchain import Step
+from tocsin.flow.model import Target
+from tocsin.flow.targets import Targets
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A chain as it was at the start. Names are `namespace/name`; durations in microseconds, 0: never.
+
+    `route` and its publish list `channels` are those of the group. `chain` empty: nobody is told by steps. `broken`
+    as in ChainFragment. People, teams and schedules are looked up when a step runs.
+    """
+
+    route: str
+    chain: str = ""
+    steps: tuple[Step, ...] = ()
+    broken: tuple[tuple[int, str], ...] = ()
+    channels: tuple[str, ...] = ()
+    remind_every: int = 0
+    unacknowledge_after: int = 0
+
+
+def take(target: Target, route: str, targets: Targets) -> Snapshot:
+    """A chain that is not there any more becomes one step that logs so: the group stays visible, nothing fails."""
+    name = target.escalation_chain
+    chain = targets.chains.get(name)
+    if chain is None:
+        missing = f"there is no EscalationChain {name}: create it, or change what the route refers to"
+        steps, broken = ((Step(),), ((0, missing),)) if name else ((), ())
+        return Snapshot(route=route, chain=name, steps=steps, broken=broken, channels=target.channels)
+    return Snapshot(
+        route=route,
+        chain=name,
+        steps=chain.steps,
+        broken=chain.broken,
+        channels=target.channels,
+        remind_every=chain.remind_every,
+        unacknowledge_after=chain.unacknowledge_after,
+    )
