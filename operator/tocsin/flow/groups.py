@@ -69,6 +69,10 @@ class LogKind(IntEnum):
     """An alert joined an acknowledged or silenced fallback group."""
     RESUMED = 102
     """The last maintenance window over the group ended while it was firing: its escalation starts."""
+    PERSON_NOTIFIED = 103
+    """A notification rule of a Responder had its turn; of page, schedule or step the details say which."""
+    PERSON_NOT_NOTIFIED = 104
+    """A notification rule could not do its work, or the Responder has none."""
 
 
 class Via(IntEnum):
