@@ -6,7 +6,7 @@ one in production; `TZ` and /etc/localtime have no influence at all (BUG-070).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -47,12 +47,12 @@ def utc_of(moment: Micros) -> datetime:
     return _EPOCH + timedelta(microseconds=moment)
 
 
-def wall_time(moment: Micros, zone: ZoneInfo) -> datetime:
+def wall_time(moment: Micros, zone: tzinfo) -> datetime:
     """What a clock on the wall shows in `zone`, as a naive datetime."""
     return zone.fromutc(utc_of(moment).replace(tzinfo=zone)).replace(tzinfo=None, fold=0)
 
 
-def instant_of(wall: datetime, zone: ZoneInfo) -> Micros:
+def instant_of(wall: datetime, zone: tzinfo) -> Micros:
     """The moment at which a clock on the wall shows `wall` in `zone`.
 
     A repeated time is its first one. A skipped time is the end of the gap: the first moment after it.
@@ -64,11 +64,11 @@ def instant_of(wall: datetime, zone: ZoneInfo) -> Micros:
     return micros_of(_end_of_gap(later, earlier, zone))
 
 
-def _offset(wall: datetime, zone: ZoneInfo, *, fold: int) -> timedelta:
+def _offset(wall: datetime, zone: tzinfo, *, fold: int) -> timedelta:
     return wall.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta(0)
 
 
-def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+def _end_of_gap(before: datetime, after: datetime, zone: tzinfo) -> datetime:
     """The transition between two UTC moments on either side of it, to the second."""
     offset_before = _offset_at(before, zone)
     low, high = 0, int((after - before).total_seconds())
@@ -81,5 +81,5 @@ def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
     return before + timedelta(seconds=low)
 
 
-def _offset_at(utc: datetime, zone: ZoneInfo) -> timedelta:
+def _offset_at(utc: datetime, zone: tzinfo) -> timedelta:
     return zone.fromutc(utc.replace(tzinfo=zone)).utcoffset() or timedelta(0)
