@@ -95,6 +95,18 @@ class PostgresqlServer:
             connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def dump(self, url: str) -> str:
+        """Schema and rows as SQL that any client can send, without settings of the session."""
+        command = [str(self._programs / "pg_dump"), "--inserts", "--no-owner", "--no-privileges", url]
+        text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        session = ("--", "SET ", "SELECT pg_catalog.set_config", "\\restrict", "\\unrestrict")
+        return "\n".join(line for line in text.splitlines() if line and not line.startswith(session)) + "\n"
+
+    def restore(self, url: str, sql: str) -> None:
+        """What `dump` gave, into an empty database."""
+        with psycopg.connect(url) as connection:
+            connection.execute(sql.encode())
+
     def drop_database(self, url: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import Connection, select
 
 from tocsin.control.folder import Folder
 from tocsin.control.publisher import Publisher
+from tocsin.flow.model import digest_of, lines_digest
 from tocsin.sources import load_types
-from tocsin.store import revisions
+from tocsin.store import dialects, revisions, tables
 from tocsin.store.database import Store
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.keys import KeyRing
-from tocsin.store.replica import CANNOT_RENEW, NOTHING_PUBLISHED, STALE_AFTER, LiveFlow
+from tocsin.store.replica import CANNOT_RENEW, NOTHING_PUBLISHED, STALE_AFTER, UNREADABLE, LiveFlow
+from tocsin.store.text import pack, unpack
+from tocsin.telemetry import Telemetry
 
 TEXT = "apiVersion: tocsin.dev/v1alpha1\nkind: Integration\nmetadata: {name: %s}\nspec: {type: webhook}\n"
 ROUTE = "---\napiVersion: tocsin.dev/v1alpha1\nkind: AlertRoute\nmetadata: {name: r}\nspec: {parentRefs: [{name: web}], match: {template: '%s'}}\n"
@@ -123,3 +129,91 @@ async def test_a_replica_that_cannot_renew_is_not_ready_and_recovers(tmp_path: P
     assert live.not_ready == ""
     await live.stop()
     await store.close()
+
+
+def published_by_a_newer_one(connection: Connection, edit: Callable[[str, bytes], bytes]) -> None:
+    """Makes the next revision out of the current one: `edit` is given each fragment and one of a kind nobody knows."""
+    present = revisions.current(connection)
+    assert present is not None
+    names = {str(i): d for i, d in (revisions.manifest(connection, present.digest) or {}).items()}
+    bodies = {
+        name: connection.scalar(
+            select(tables.fragment.c.body).where(tables.fragment.c.digest == bytes.fromhex(digest))
+        )
+        for name, digest in names.items()
+    }
+    bodies["Megaphone/default/loud"] = pack(b"{}")
+    entries = {}
+    for name, body in bodies.items():
+        text = edit(name, unpack(bytes(body)))
+        digest = digest_of(text)
+        dialects.insert_missing(
+            connection,
+            tables.fragment,
+            [{"digest": bytes.fromhex(digest), "body": pack(text), "created_at": 1}],
+        )
+        entries[name] = digest
+    digest = lines_digest(entries)
+    made = connection.execute(
+        tables.manifest.insert().values(
+            digest=bytes.fromhex(digest),
+            base_id=None,
+            depth=0,
+            body=pack(msgspec.json.encode(entries, order="sorted")),
+            created_at=1,
+        )
+    ).inserted_primary_key
+    assert made is not None
+    number = present.number + 1
+    connection.execute(
+        tables.revision.insert().values(number=number, manifest_id=made[0], epoch=1, published_at=1)
+    )
+    connection.execute(tables.leadership.update().values(revision=number))
+
+
+async def test_kinds_and_fields_of_a_newer_version_are_left_out(store: Store, tmp_path: Path) -> None:
+    """While one version replaces another, the newer operator publishes for older receivers, too."""
+    await publish(store, tmp_path / "m", TEXT % "web" + ROUTE % "true")
+    live = LiveFlow(store, role="receiver", types=load_types())
+    await live.start()
+
+    def edit(name: str, body: bytes) -> bytes:
+        if name.startswith("Megaphone/"):
+            return b'{"type":"Megaphone","volume":11}'
+        return body[:-1] + b',"mood":{"of":"the day"}}'
+
+    await store.write(lambda connection: published_by_a_newer_one(connection, edit))
+    await live.refresh()
+    assert (live.revision, live.not_ready) == (2, "")
+    assert {i.kind for i in live.program.manifest} == {"Integration", "AlertRoute"}
+    assert [i.name for i in live.program.integrations] == ["web"]
+    await live.stop()
+
+
+async def test_a_flow_that_cannot_be_read_leaves_the_last_one_in_force(store: Store, tmp_path: Path) -> None:
+    """It is not acknowledged, so that statuses name this replica; one that starts on it is not ready and says why."""
+    await publish(store, tmp_path / "m", TEXT % "web")
+    log = io.StringIO()
+    telemetry = Telemetry.create(stream=log, process_metrics=False)
+    live = LiveFlow(store, role="receiver", types=load_types(), log=telemetry.log)
+    await live.start()
+    await store.write(
+        lambda connection: published_by_a_newer_one(
+            connection, lambda name, body: body.replace(b'"webhook"', b"7")
+        )
+    )
+    async with asyncio.timeout(30):
+        while not log.getvalue():
+            await asyncio.sleep(0.01)
+    assert '"revision": 2' in log.getvalue() and '"enforced": 1' in log.getvalue()
+    assert (live.revision, live.not_ready) == (1, "")
+    late = LiveFlow(store, role="receiver", types=load_types())
+    await late.start()
+    assert late.not_ready == UNREADABLE
+    found = await store.read(revisions.live_replicas)
+    assert sorted(replica.revision for replica in found) == [0, 1]
+    await publish(store, tmp_path / "m", TEXT % "other")
+    for one in (live, late):
+        await one.refresh()
+        assert (one.revision, one.not_ready) == (3, "")
+        await one.stop()

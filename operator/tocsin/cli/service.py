@@ -116,7 +116,7 @@ class Service:
         announce: Callable[[Sequence[EndpointUrls]], None],
     ) -> None:
         role = self._options.role
-        live = LiveFlow(store, role=role, types=self._types)
+        live = LiveFlow(store, role=role, types=self._types, log=self._telemetry.log)
         ingest = self._ingest(store, live) if role in RECEIVING else None
         with _without_collector():
             await provider.begin()

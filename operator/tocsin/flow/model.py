@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import NewType
+from typing import NewType, get_args
 
 import msgspec
 
@@ -258,6 +258,9 @@ AnyFragment = (
     | ResponderFragment
     | ScheduleFragment
 )
+
+FRAGMENT_KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyFragment))
+"""Kinds that a flow consists of. One that a newer Tocsin has published may hold others."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[AnyFragment] = msgspec.json.Decoder(AnyFragment)

@@ -12,7 +12,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import Connection
+from structlog.typing import FilteringBoundLogger
 
 from tocsin import __version__
 from tocsin.flow.model import EMPTY_FLOW, AnyFragment, Digest, Flow
@@ -31,7 +33,16 @@ STALE_AFTER = replicas.LIVE_FOR / 1_000_000
 
 NOTHING_PUBLISHED = "no flow has been published yet"
 NOT_LOADED = "the current flow is not loaded yet"
+UNREADABLE = "the current flow cannot be read by this version"
 CANNOT_RENEW = "the store cannot be reached, so the flow may be old"
+
+
+class UnreadableFlow(Exception):
+    """Published by a newer Tocsin, in words that this one does not know. `revision` is its number."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"{UNREADABLE}: revision {revision}; upgrade this process")
+        self.revision = revision
 
 
 class LiveFlow:
@@ -48,6 +59,7 @@ class LiveFlow:
         role: str,
         types: Mapping[str, SourceType],
         seconds: Callable[[], float] = time.monotonic,
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self.id = f"{role}-{secrets.token_hex(8)}"
         self.program: Program = link(EMPTY_FLOW, types=types)
@@ -59,7 +71,9 @@ class LiveFlow:
         self._role = role
         self._types = types
         self._seconds = seconds
+        self._log = log
         self._registered = False
+        self._unreadable = 0
         self._refreshing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
@@ -67,6 +81,8 @@ class LiveFlow:
     def not_ready(self) -> str:
         """Why this process should get no traffic, in words; "" while all is well."""
         if not self.revision:
+            if self._unreadable:
+                return UNREADABLE
             return NOTHING_PUBLISHED if self._registered else NOT_LOADED
         if self._seconds() - self._renewed > STALE_AFTER:
             return CANNOT_RENEW
@@ -77,7 +93,7 @@ class LiveFlow:
         await self._store.write(self._register)
         self._registered = True
         self._renewed = self._seconds()
-        await self.refresh()
+        await self._catch_up()
         self._following = asyncio.create_task(self._follow(), name="follow the flow")
 
     async def stop(self) -> None:
@@ -94,9 +110,23 @@ class LiveFlow:
         """Loads the current revision and the credentials now, if they are not loaded. Raises StoreUnavailable."""
         async with self._refreshing:
             revision = await self._store.read(revisions.current)
-            changed = revision is not None and revision.number != self.revision
-            if changed and revision is not None:
-                await self._load(revision)
+            if revision is not None and revision.number != self.revision:
+                try:
+                    await self._load(revision)
+                except msgspec.DecodeError as error:
+                    raise UnreadableFlow(revision.number) from error
+
+    async def _catch_up(self) -> None:
+        """As `refresh`; a flow that a newer version has made and this one cannot read leaves the last one in force.
+
+        Everybody sees so, since this replica does not acknowledge it: objects are not Programmed, and name it.
+        """
+        try:
+            await self.refresh()
+        except UnreadableFlow as error:
+            if error.revision != self._unreadable and self._log is not None:
+                self._log.error(UNREADABLE, revision=error.revision, enforced=self.revision, exc_info=error)
+            self._unreadable = error.revision
 
     async def _load(self, revision: Revision) -> None:
         before = self.program
@@ -118,7 +148,7 @@ class LiveFlow:
             try:
                 if self._seconds() - self._renewed > RENEW_EVERY:
                     await self._renew()
-                await self.refresh()
+                await self._catch_up()
             except StoreUnavailable:
                 continue  # `not_ready` says so once it has lasted
 

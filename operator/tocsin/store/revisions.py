@@ -12,7 +12,15 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from tocsin.api.common import Identity
-from tocsin.flow.model import AnyFragment, Digest, Flow, Micros, decode_fragment, encode_fragment
+from tocsin.flow.model import (
+    FRAGMENT_KINDS,
+    AnyFragment,
+    Digest,
+    Flow,
+    Micros,
+    decode_fragment,
+    encode_fragment,
+)
 from tocsin.store import clock, dialects
 from tocsin.store.errors import StaleEpoch
 from tocsin.store.replicas import (
@@ -101,13 +109,17 @@ def current(connection: Connection) -> Revision | None:
 
 
 def manifest(connection: Connection, digest: Digest) -> Mapping[Identity, Digest] | None:
-    """Identity -> digest of the object's fragment; None if that flow is not kept (any more)."""
+    """Identity -> digest of the object's fragment; None if that flow is not kept (any more).
+
+    Kinds that this version does not know are left out: what they say is for the newer one that has published them.
+    """
     number = connection.scalar(
         select(manifest_table.c.id).where(manifest_table.c.digest == bytes.fromhex(digest))
     )
     if number is None:
         return None
-    return {Identity.parse(name): Digest(value) for name, value in _entries(connection, number).items()}
+    named = ((Identity.parse(name), Digest(value)) for name, value in _entries(connection, number).items())
+    return {identity: digest for identity, digest in named if identity.kind in FRAGMENT_KINDS}
 
 
 def fragments(connection: Connection, digests: Collection[Digest]) -> Mapping[Digest, AnyFragment]:
