@@ -6,15 +6,16 @@ the type's for the web. A channel that has none gets a substitute. Everything he
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.flow.decision import TemplateError
 from tocsin.flow.evaluator import NOTHING, TITLE_LIMIT
+from tocsin.flow.markup import harmless
 from tocsin.flow.model import Micros
 from tocsin.flow.outcome import shortened
 from tocsin.flow.rendering import Prepared, failure_of, render_text
@@ -69,7 +70,11 @@ class Appearance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def render_appearance(program: IntegrationProgram, channel: str, view: View) -> Appearance:
-    """Never raises for content. A failed template is replaced by the type's (title: then by the decided title)."""
+    """Never raises for content. A failed template is replaced by the type's (title: then by the decided title).
+
+    Title and message are in the markup of the channel, in which values of the alert mean nothing (`markup`).
+    """
+    view = _harmless(channel, view)
     if view.heartbeat:
         return Appearance(
             title=str(view.payload.get("title") or view.title), message=str(view.payload.get("message") or "")
@@ -89,6 +94,16 @@ def render_appearance(program: IntegrationProgram, channel: str, view: View) -> 
     return _finished(channel, (title, texts.get("message", ""), texts.get("imageUrl", "")), errors)
 
 
+def _harmless(channel: str, view: View) -> View:
+    return replace(
+        view,
+        payload=harmless(channel, view.payload),
+        labels=harmless(channel, dict(view.labels)),
+        source_link=harmless(channel, view.source_link),
+        title=harmless(channel, view.title),
+    )
+
+
 class _Renderer:
     """Renders the parts of one channel over one alert."""
 
@@ -99,8 +114,7 @@ class _Renderer:
         self.channel = channel
         self.view = view
         self.errors = errors
-        payload = _for_telegram(view.payload) if channel == "telegram" else view.payload
-        self.variables = Variables(payload=payload, labels=view.labels, now=view.now)
+        self.variables = Variables(payload=view.payload, labels=view.labels, now=view.now)
 
     def render(self, part: str, web: Mapping[str, str]) -> str:
         """The first template of the chain that works and gives something; "" if none does (alert-flow R-TPL-18)."""
@@ -159,21 +173,3 @@ def _is_web_url(text: str) -> bool:
     return (
         parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable() and " " not in text
     )
-
-
-def _for_telegram(payload: Any) -> Any:
-    """Texts of the payload as HTML, so that templates may write tags and values cannot (alert-flow R-TPL-27)."""
-    try:
-        return _escaped(payload)
-    except RecursionError:
-        return {}
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return html.escape(value)
-    if isinstance(value, dict):
-        return {key: _escaped(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_escaped(child) for child in value]
-    return value
