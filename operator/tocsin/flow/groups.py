@@ -18,9 +18,11 @@ from tocsin.flow.model import Micros
 RENOTIFY_AFTER = 5 * 60 * 1_000_000
 """Least time between two repeated notifications of a fallback group (DESIGN section 5, empty grouping id)."""
 
-START_DELAY_NEW = 1_000_000
+START_DELAY_NEW = 0
 START_DELAY_AGAIN = 10_000_000
-"""Escalation of a new group starts after one second, any later start after ten (alert-flow R-ESC-3)."""
+"""Escalation of a new group starts at once: what its first payload closes is closed in the same commit. Any later
+start waits for ten seconds, so that a quick correction calls nobody (alert-flow R-ESC-3).
+"""
 
 
 class State(StrEnum):
@@ -73,6 +75,10 @@ class LogKind(IntEnum):
     """A notification rule of a Responder had its turn; of page, schedule or step the details say which."""
     PERSON_NOT_NOTIFIED = 104
     """A notification rule could not do its work, or the Responder has none."""
+    DELIVERED = 110
+    """A message about the group reached its channel, or a person."""
+    BUNDLED = 111
+    """Too many messages at once: one about this group became a line of a bundle."""
 
 
 class Via(IntEnum):
