@@ -42,3 +42,9 @@ def take(target: Target, route: str, targets: Targets) -> Snapshot:
         remind_every=chain.remind_every,
         unacknowledge_after=chain.unacknowledge_after,
     )
+
+
+def is_current(snapshot: Snapshot, targets: Targets) -> bool:
+    """Whether a start now would take the same steps."""
+    now = take(Target(escalation_chain=snapshot.chain), snapshot.route, targets)
+    return (now.steps, now.broken) == (snapshot.steps, snapshot.broken)
