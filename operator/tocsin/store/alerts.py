@@ -101,6 +101,12 @@ def first(connection: Connection, group: int) -> Alert | None:
     return None if number is None else get(connection, number)
 
 
+def last(connection: Connection, group: int) -> Alert | None:
+    """The group's latest alert, if it has one."""
+    number = connection.scalar(select(group_tally.c.last_alert_id).where(group_tally.c.group_id == group))
+    return None if number is None else get(connection, number)
+
+
 def payload_of(connection: Connection, number: int) -> bytes | None:
     """The alert's payload as canonical JSON, None if it is not kept."""
     owner = alert.alias()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,12 @@ class GroupPage(msgspec.Struct, frozen=True, kw_only=True):
 def get(connection: Connection, number: int) -> AlertGroup | None:
     row = connection.execute(_query().where(alert_group.c.id == number)).first()
     return None if row is None else _read(connection, [row])[0]
+
+
+def get_some(connection: Connection, numbers: Collection[int]) -> dict[int, AlertGroup]:
+    """Those of these groups that there are, by number."""
+    rows = connection.execute(_query().where(alert_group.c.id.in_(numbers))).all()
+    return {group.number: group for group in _read(connection, rows)}
 
 
 def get_by_public_id(connection: Connection, public_id: str) -> AlertGroup | None:
