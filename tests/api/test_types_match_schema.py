@@ -42,6 +42,10 @@ def structure(schema, *, closed=False):
     if not isinstance(schema, dict):
         return schema
     plain = {key: structure(inner, closed=closed) for key, inner in schema.items() if key not in FORMAL}
+    if isinstance(
+        fields := schema.get("properties"), dict
+    ):  # whose names may be words of the schema, as `default`
+        plain["properties"] = {name: structure(inner, closed=closed) for name, inner in fields.items()}
     if closed and isinstance(plain.get("properties"), dict) and isinstance(plain.get("type"), str):
         plain["additionalProperties"] = False
     return plain

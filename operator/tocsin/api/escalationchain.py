@@ -10,7 +10,7 @@ import msgspec
 from tocsin.api.common import Duration, Metadata, ObjectRef, Sharing, Spec, Status
 
 Refs = Annotated[tuple[ObjectRef, ...], msgspec.Meta(min_length=1, max_length=64)]
-Team = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
+Team = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 TimeOfDay = Annotated[
     str, msgspec.Meta(min_length=5, max_length=5, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 ]
@@ -117,7 +117,7 @@ class EscalationChainSpec(Spec, frozen=True, kw_only=True):
     """`steps` in order. A chain without steps is allowed and tells nobody."""
 
     steps: Annotated[tuple[Step, ...], msgspec.Meta(max_length=64)] = ()
-    team: Annotated[str, msgspec.Meta(max_length=63)] = ""
+    team: Annotated[str, msgspec.Meta(max_length=100)] = ""
     acknowledge_reminder: AcknowledgeReminder | None = None
     sharing: Sharing = Sharing()
     suspend: bool = False

@@ -15,11 +15,21 @@ from tocsin.api.common import KeyRef, LocalRef, Metadata, Sharing, Spec, Status
 
 Short = Annotated[str, msgspec.Meta(max_length=253)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
-Url = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, pattern=r"^https?://[^\s]+\Z")]
-Address = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+\Z")
+# Printable ASCII only, as the API server's regular expressions and Python's agree on nothing else. No user and password
+# before the host: a credential belongs into a Secret.
+Url = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=2048, pattern=r"^https?://[-A-Za-z0-9_.:\[\]]+([/?][!-~]*)?\Z"),
 ]
-PhoneNumber = Annotated[str, msgspec.Meta(min_length=4, max_length=16, pattern=r"^\+[1-9][0-9]{2,14}\Z")]
+Address = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[-A-Za-z0-9_.+=/!#%&'*?{|}~]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?\Z",
+    ),
+]
+PhoneNumber = Annotated[str, msgspec.Meta(min_length=4, max_length=16, pattern=r"^[+][1-9][0-9]{2,14}\Z")]
 
 
 class SlackChannel(Spec, frozen=True, kw_only=True):

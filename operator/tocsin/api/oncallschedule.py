@@ -75,7 +75,7 @@ class OnCallScheduleSpec(Spec, frozen=True, kw_only=True):
     """`layers` or `ical`, at least one of both (CEL). With both, layers cover the calendar where they have somebody."""
 
     time_zone: TimeZone = "UTC"
-    team: Annotated[str, msgspec.Meta(max_length=63)] = ""
+    team: Annotated[str, msgspec.Meta(max_length=100)] = ""
     layers: Annotated[tuple[Layer, ...], msgspec.Meta(max_length=16)] = ()
     overrides: Annotated[tuple[Override, ...], msgspec.Meta(max_length=256)] = ()
     ical: ICal | None = None

@@ -20,13 +20,11 @@ from tocsin.api.common import (
     Template,
 )
 
-HeaderName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-]
-
-
+HeaderName = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[-_.A-Za-z0-9]+\Z")]
+# The keys of a map have no schema of their own: CEL rules say what a name looks like.
 Headers = Annotated[
-    dict[HeaderName, Annotated[str, msgspec.Meta(max_length=4096)]], msgspec.Meta(max_length=32)
+    dict[Annotated[str, msgspec.Meta(max_length=128)], Annotated[str, msgspec.Meta(max_length=4096)]],
+    msgspec.Meta(max_length=32),
 ]
 
 
