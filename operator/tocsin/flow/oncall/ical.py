@@ -22,8 +22,8 @@ from tocsin.flow.recurrence import FIRST_YEAR, LAST_YEAR, InvalidRecurrence, Rec
 from tocsin.flow.zones import instant_of, wall_time
 
 MAX_BYTES = 5 * 1024 * 1024
-MAX_EVENTS = 20_000
-MAX_REPEATING = 1_000
+MAX_EVENTS = 10_000
+MAX_REPEATING = 300
 MAX_COUNTED = 50
 """Rules with COUNT that choose among days: each is searched from its first start."""
 MAX_DATES = 5_000
