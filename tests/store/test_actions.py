@@ -219,7 +219,7 @@ async def test_bulk_restart_escalates_from_the_start(store: Store) -> None:
     acted = await store.write(lambda c: actions.act_on_many(c, numbers, action))
     assert [one.group.number for one in acted] == numbers[:3]
     assert await states(store) == [State.FIRING] * 4
-    assert [one.escalate_at for one in await all_groups(store)] == [at(12), at(12), at(12), at(1)]
+    assert [one.escalate_at for one in await all_groups(store)] == [at(12), at(12), at(12), at(0)]
     assert (await send(store, "2", 3)).number == numbers[2], "a restarted group is open for grouping"
 
 

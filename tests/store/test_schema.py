@@ -45,6 +45,12 @@ async def test_partial_indexes_are_partial(store: Store) -> None:
         "ix_alert_group_parent_id",
         "ix_alert_shared_payload",
         "ix_window_occurrence_running",
+        "ix_escalation_resume_at",
+        "ix_escalation_paused",
+        "ix_personal_resume_at",
+        "ix_delivery_due_at",
+        "ix_delivery_finished_at",
+        "ix_posted_open",
     }
 
 

@@ -110,7 +110,7 @@ async def test_an_end_is_an_end(store: Store) -> None:
     assert await store.write(lambda c: windows.end(c, 999, at(51))) is None
     late = await send(store, "late", 52, windows=(night,))
     found = await group(store, late.number)
-    assert (found.parent, found.suppressed, found.escalate_at) == (None, False, at(53))
+    assert (found.parent, found.suppressed, found.escalate_at) == (None, False, at(52))
     await send(store, "next", 60, windows=(window(start=60, end=200),))
     (running,) = await store.read(windows.running)
     await act(store, running.group, Verb.RESOLVE, 61)

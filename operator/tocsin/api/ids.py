@@ -18,6 +18,7 @@ INTEGRATION = "C"
 ROUTE = "R"
 CHAIN = "F"
 HEARTBEAT = "B"
+NOTE = "M"
 
 _BITS = 60
 _HALF = 30

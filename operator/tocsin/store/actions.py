@@ -21,13 +21,14 @@ from tocsin.flow.groups import (
     Effect,
     Entry,
     GroupState,
+    LogKind,
     Refused,
     State,
     Transition,
     Verb,
 )
 from tocsin.flow.model import Micros
-from tocsin.store import dialects, logbook, removal, states, timers
+from tocsin.store import dialects, events, logbook, removal, states, timers
 from tocsin.store.tables import alert_group
 
 _COLUMNS = [alert_group.c[name] for name in states.COLUMNS]
@@ -156,6 +157,7 @@ def save(
         values |= {"wiped": True, "grouping_key": None}
     connection.execute(update(alert_group).where(alert_group.c.id == number).values(values))
     logbook.append(connection, number, done.entries, alert=alert)
+    events.append(connection, number, events.told(done.entries))
     if parent is not None:
         logbook.append(connection, parent, done.parent_entries)
     _set_timers(connection, done)
@@ -228,6 +230,8 @@ def resume(connection: Connection, number: int, now: Micros) -> bool:
     connection.execute(
         update(alert_group).where(alert_group.c.id == number, alert_group.c.suppressed).values(values)
     )
+    if starts:
+        events.append(connection, number, Entry(kind=LogKind.RESUMED, at=now))
     return starts
 
 

@@ -11,6 +11,7 @@ from tocsin.api.ids import Disguise
 from tocsin.store.arrivals import Arrival, Stored
 from tocsin.store.errors import StoreError
 from tocsin.store.openings import Openings
+from tocsin.store.wakeups import Wakeups
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class Backend(Protocol):
     """One database. All methods block and are called from threads. They raise StoreUnavailable."""
 
     disguise: Disguise
+    wakeups: Wakeups
 
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a connection that is not meant to write."""

@@ -31,7 +31,7 @@ from tocsin.flow.groups import (
     transition,
 )
 from tocsin.flow.model import Micros
-from tocsin.store import actions, dialects, windows
+from tocsin.store import actions, dialects, events, windows
 from tocsin.store.arrivals import Arrival, Stored
 from tocsin.store.backend import Call
 from tocsin.store.bulk import Bulk
@@ -297,11 +297,14 @@ class Batch:
         self._pending.touch(group)
         title = cut(clean(decision.title), TITLE_LIMIT)
         suppressed = False
+        registered = Entry(kind=LogKind.REGISTERED, at=a.now)
         entries = (
-            Entry(kind=LogKind.REGISTERED, at=a.now),
+            registered,
             Entry(kind=LogKind.ROUTE_ASSIGNED, at=a.now, details=(("route", decision.route),)),
         )
         self._pending.log(number, entries, alert_id)
+        if not decision.resolve or decision.grouping is _FALLBACK:  # born resolved: nobody is told
+            self._pending.tell(number, registered)
         if decision.windows:
             suppressed = self._cover(group, a, integration)
         if not suppressed:
@@ -391,9 +394,13 @@ class Batch:
         verbs = [_ACKNOWLEDGE] if a.decision.acknowledge else []
         if a.decision.resolve:
             verbs.append(_RESOLVE)
+        born_resolved = group.count == 1 and a.decision.resolve
         for target in list(opened) if group in opened else [group, *opened]:
             for verb in verbs:
-                self._apply(target, transition(target.state, Action(verb=verb, at=a.now)), alert_id)
+                done = transition(target.state, Action(verb=verb, at=a.now))
+                self._apply(target, done, alert_id)
+                if not born_resolved:
+                    self._pending.tell(target.state.number, events.told(done.entries))
             if target.state.resolved is not None and target in opened:
                 opened.remove(target)
                 if target.key is not None:
@@ -451,7 +458,9 @@ class Batch:
             return
         group.renotified_at = at
         group.changed = True
-        self._pending.log(group.state.number, (Entry(kind=LogKind.NOTIFIED_AGAIN, at=at),), alert_id)
+        entry = Entry(kind=LogKind.NOTIFIED_AGAIN, at=at)
+        self._pending.log(group.state.number, (entry,), alert_id)
+        self._pending.tell(group.state.number, entry)
 
     def _stored(
         self, group: Opening, alert_id: int, *, created: bool, digested: bool, duplicate: bool = False

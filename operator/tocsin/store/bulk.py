@@ -80,11 +80,12 @@ class Cursor(Protocol):
 class Bulk:
     """One transaction: statements on the driver's cursor, and a SQLAlchemy connection where one is asked for.
 
-    `arrays`: the driver is PostgreSQL's.
+    `arrays`: the driver is PostgreSQL's. `topics`: what the commit leaves for others to do (`wakeups`).
     """
 
     def __init__(self, cursor: Cursor, connect: Callable[[], Connection], *, arrays: bool) -> None:
         self.arrays = arrays
+        self.topics: set[str] = set()
         self._cursor = cursor
         self._connect = connect
 

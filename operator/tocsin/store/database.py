@@ -19,6 +19,7 @@ from tocsin.store.backend import Backend
 from tocsin.store.commit import GroupCommit
 from tocsin.store.errors import StoreLocked, StoreUnavailable
 from tocsin.store.keys import KeyRing
+from tocsin.store.wakeups import Wakeups
 
 T = TypeVar("T")
 
@@ -64,6 +65,11 @@ class Store:
     def disguise(self) -> Disguise:
         """Numbers of groups and alerts as public ids, and back."""
         return self._backend.disguise
+
+    @property
+    def wakeups(self) -> Wakeups:
+        """Whom to tell in this process when a commit leaves work behind."""
+        return self._backend.wakeups
 
     async def close(self) -> None:
         """Finish what waits, then let go of the database."""

@@ -39,6 +39,12 @@ def encode_details(entry: Entry) -> str:
     return _encoder.encode(details).decode() if details else "{}"
 
 
+def decode_details(text: str) -> tuple[str, dict[str, str]]:
+    """The reason and the rest of what `encode_details` wrote."""
+    details = _decoder.decode(text)
+    return details.pop(REASON, ""), details
+
+
 def append(connection: Connection, group: int, entries: Iterable[Entry], *, alert: int | None = None) -> None:
     rows = [
         {
@@ -70,8 +76,7 @@ def list_entries(
 
 
 def _entry(row: Row[Any]) -> LogEntry:
-    details = _decoder.decode(row.details)
-    reason = details.pop(REASON, "")
+    reason, details = decode_details(row.details)
     via = row.via
     return LogEntry(
         id=row.id,

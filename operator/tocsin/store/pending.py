@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tocsin.flow.groups import Entry
-from tocsin.store import states
+from tocsin.store import events, states, wakeups
 from tocsin.store.bulk import Bulk, Row
 from tocsin.store.directory import Directory, Pair
 from tocsin.store.logbook import encode_details
@@ -16,6 +16,7 @@ from tocsin.store.tables import (
     alert,
     alert_group,
     duplicate,
+    event,
     group_label,
     group_tally,
     log_entry,
@@ -92,6 +93,7 @@ class Pending:
         self.memberships: list[Row] = []
         self._touched: dict[int, Opening] = {}
         self._log: list[Row] = []
+        self._events: list[Row] = []
         self._duplicates: dict[tuple[int, bytes], Row] = {}
         self._expiries: dict[int, int] = {}
         self._cancelled: set[tuple[str, str]] = set()
@@ -106,6 +108,11 @@ class Pending:
             self._log.append(
                 (group, entry.at, int(entry.kind), clean(entry.actor.name), via, alert_id, details)
             )
+
+    def tell(self, group: int, entry: Entry | None) -> None:
+        """Of what happened; None: there is nothing to tell."""
+        if entry is not None:
+            self._events.append(events.row(group, entry))
 
     def seen(self, integration: int, key: bytes, row: tuple[int, int, int]) -> None:
         """`row`: alert, group, moment."""
@@ -124,6 +131,9 @@ class Pending:
         bulk.insert(alert, _ALERT, self.alerts)
         self._write_groups(bulk)
         bulk.insert(log_entry, _LOG, self._log)
+        if self._events:
+            bulk.insert(event, events.COLUMNS, self._events)
+            bulk.topics.add(wakeups.EVENTS)
         if self.labels:
             numbers = self._directory.labels(bulk, {pair for _, pair in self.labels})
             rows = [(numbers[pair], group) for group, pair in self.labels]
@@ -184,6 +194,7 @@ class Pending:
         self._expiries.clear()
         self._cancelled.clear()
         self._log.clear()
+        self._events.clear()
         self.opened.clear()
         self.alerts.clear()
         self.memberships.clear()

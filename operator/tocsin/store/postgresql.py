@@ -14,11 +14,12 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from tocsin.api.ids import Disguise
-from tocsin.store import schema
+from tocsin.store import schema, wakeups
 from tocsin.store.backend import DISGUISE, Answer, Call
 from tocsin.store.bulk import Bulk, Cursor
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.ingest import Ingest
+from tocsin.store.wakeups import Wakeups
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Postgresql:
     """The backend of one database. `ingest` is called from one thread, the rest from several."""
 
     def __init__(self, url: URL) -> None:
+        self.wakeups = Wakeups()
         self._engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_size=POOL,
@@ -95,11 +97,15 @@ class Postgresql:
     def write(self, fn: Callable[[Connection], T]) -> T:
         """`fn` may run again if its transaction lost a deadlock."""
 
-        def run() -> T:
+        def run() -> tuple[T, set[str]]:
             with self._engine.begin() as connection:
-                return fn(connection)
+                wakeups.take(connection)  # of a transaction that failed
+                result = fn(connection)
+                return result, wakeups.take(connection)
 
-        return self._try(run)
+        result, topics = self._try(run)
+        self.wakeups.tell(topics)
+        return result
 
     def ingest(self, calls: Sequence[Call]) -> Sequence[Answer]:
         prepared = self._ingest.prepare(calls)
@@ -117,7 +123,11 @@ class Postgresql:
         def run(connection: Connection) -> Sequence[Answer]:
             self._ingest.failed()  # an attempt before this one may have left something behind
             with closing(connection.connection.cursor()) as cursor:
-                return store(Bulk(cast("Cursor", cursor), lambda: connection, arrays=True))
+                bulk = Bulk(cast("Cursor", cursor), lambda: connection, arrays=True)
+                answers = store(bulk)
+            for topic in bulk.topics:
+                wakeups.mark(connection, topic)
+            return answers
 
         try:
             answers = self.write(run)

@@ -11,11 +11,19 @@ from tocsin.store import alerts, timers
 from tocsin.store.tables import (
     alert,
     alert_group,
+    delivery,
     duplicate,
+    escalation,
+    event,
     group_label,
     group_tally,
     log_entry,
+    note,
+    paged,
+    personal,
+    posted,
     timer,
+    webhook_run,
     window_group,
     window_occurrence,
 )
@@ -23,6 +31,22 @@ from tocsin.store.text import clean, decode_outcome, encode_outcome, pack
 
 EMPTY = b"{}"
 _AT_ONCE = 1000
+
+_WITH_GROUP = (
+    duplicate,
+    log_entry,
+    group_label,
+    window_group,
+    event,
+    escalation,
+    personal,
+    delivery,
+    posted,
+    webhook_run,
+    note,
+    paged,
+)
+"""What goes with its group, by `group_id`."""
 
 
 def wipe(connection: Connection, number: int, *, actor: str) -> None:
@@ -56,14 +80,10 @@ def delete_groups(connection: Connection, numbers: Collection[int]) -> None:
     for number in wanted:
         while delete_alerts(connection, number, limit=_AT_ONCE):
             pass
-    connection.execute(delete(duplicate).where(duplicate.c.group_id.in_(wanted)))
-    connection.execute(delete(log_entry).where(log_entry.c.group_id.in_(wanted)))
-    connection.execute(delete(group_label).where(group_label.c.group_id.in_(wanted)))
-    connection.execute(delete(window_group).where(window_group.c.group_id.in_(wanted)))
+    for table in _WITH_GROUP:
+        connection.execute(delete(table).where(table.c.group_id.in_(wanted)))
     connection.execute(
-        delete(timer).where(
-            timer.c.kind.in_((timers.UNSILENCE, timers.EXPIRE)), timer.c.subject.in_([str(n) for n in wanted])
-        )
+        delete(timer).where(timer.c.kind.in_(timers.OF_GROUPS), timer.c.subject.in_([str(n) for n in wanted]))
     )
     connection.execute(
         update(window_occurrence).where(window_occurrence.c.group_id.in_(wanted)).values(group_id=None)

@@ -15,6 +15,7 @@ from tocsin.store.tables import (
     alert,
     alert_group,
     dead_letter,
+    delivery,
     duplicate,
     fragment,
     group_tally,
@@ -37,6 +38,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     payloads: int = 30 * DAY
     kept_payloads: int = 100
     dead_letters: int = 7 * DAY
+    deliveries: int = 30 * DAY
     duplicates: int = HOUR
     flows: int = 90 * DAY
     replicas: int = HOUR
@@ -48,6 +50,7 @@ class Swept(msgspec.Struct, frozen=True, kw_only=True):
     groups: int = 0
     payloads: int = 0
     dead_letters: int = 0
+    deliveries: int = 0
     duplicates: int = 0
     tokens: int = 0
     flows: int = 0
@@ -64,16 +67,18 @@ def sweep(connection: Connection, policy: Policy, now: Micros) -> Swept:
     groups, more_groups = _sweep_groups(connection, now - policy.resolved_groups)
     payloads, more_payloads = _sweep_payloads(connection, now - policy.payloads, policy.kept_payloads)
     letters = _sweep_rows(connection, dead_letter, "received_at", now - policy.dead_letters)
+    sent = _sweep_rows(connection, delivery, "finished_at", now - policy.deliveries)
     duplicates = _sweep_rows(connection, duplicate, "seen_at", now - policy.duplicates)
     return Swept(
         groups=groups,
         payloads=payloads,
         dead_letters=letters,
+        deliveries=sent,
         duplicates=duplicates,
         tokens=credentials.remove_expired(connection, now),
         flows=_sweep_flows(connection, now - policy.flows),
         replicas=replicas.remove_dead(connection, older_than=policy.replicas),
-        more=more_groups or more_payloads or BATCH in (letters, duplicates),
+        more=more_groups or more_payloads or BATCH in (letters, sent, duplicates),
     )
 
 

@@ -15,12 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tocsin.api.ids import Disguise
-from tocsin.store import schema
+from tocsin.store import schema, wakeups
 from tocsin.store.backend import DISGUISE, OPENINGS, Answer, Call
 from tocsin.store.bulk import Bulk
 from tocsin.store.errors import StoreLocked, StoreUnavailable
 from tocsin.store.ingest import Ingest
 from tocsin.store.openings import Openings
+from tocsin.store.wakeups import Wakeups
 
 T = TypeVar("T")
 
@@ -118,6 +119,7 @@ class Sqlite:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.wakeups = Wakeups()
         self._lock = LockFile(path.with_name(path.name + ".lock"))
         options: dict[str, Any] = {
             "connect_args": {"check_same_thread": False, "cached_statements": 512},
@@ -151,7 +153,11 @@ class Sqlite:
 
     def write(self, fn: Callable[[Connection], T]) -> T:
         with self._available(), self._writer.begin() as connection:
-            return fn(connection)
+            wakeups.take(connection)  # of a transaction that failed
+            result = fn(connection)
+            topics = wakeups.take(connection)
+        self.wakeups.tell(topics)
+        return result
 
     def ingest(self, calls: Sequence[Call]) -> Sequence[Answer]:
         prepared = self._ingest.prepare(calls)
@@ -176,7 +182,10 @@ class Sqlite:
 
             try:
                 raw.execute("BEGIN IMMEDIATE")
-                answers = store(Bulk(raw.cursor(), connect, arrays=False))
+                bulk = Bulk(raw.cursor(), connect, arrays=False)
+                answers = store(bulk)
+                for connection in core:
+                    bulk.topics |= wakeups.take(connection)
                 raw.commit()
             except BaseException:
                 raw.rollback()
@@ -186,6 +195,7 @@ class Sqlite:
                 for connection in core:
                     connection.close()
         self._ingest.committed()
+        self.wakeups.tell(bulk.topics)
         return answers
 
     def close(self) -> None:

@@ -407,3 +407,188 @@ window_group = Table(
     sqlite_with_rowid=False,
 )
 """Groups that were opened while an occurrence covered them."""
+
+# --- somebody is told -----------------------------------------------------------------------------------------------
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("group_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("via", SmallInteger, nullable=True),
+    Column("details", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What happened to a group and nobody was told yet: written with it, deleted with what was done about it. `kind` and
+`details` are those of the log.
+"""
+
+escalation = Table(
+    "escalation",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run", LargeBinary, nullable=False),
+    Column("resume_at", BigInteger, nullable=True),
+    Column("paused", Boolean, nullable=False),
+    Column("seen_alert_id", BigInteger, nullable=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=True),
+    Column("failures", Integer, nullable=False),
+    Index(
+        "ix_escalation_resume_at",
+        "resume_at",
+        postgresql_where=text("resume_at IS NOT NULL"),
+        sqlite_where=text("resume_at IS NOT NULL"),
+    ),
+    Index("ix_escalation_paused", "group_id", postgresql_where=text("paused"), sqlite_where=text("paused")),
+)
+"""The one escalation of a group, running or over; `run` is JSON (`flow.escalation.run.Run`).
+
+`resume_at`: its next step; null while it is paused and once it is over. `seen_alert_id`: the last alert when it paused,
+so that a later one resumes it. `failures`: of the same step in a row.
+"""
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("responder", Text, nullable=False),
+)
+"""Who was told last by a round robin step of a chain; shared by all groups."""
+
+personal = Table(
+    "personal",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("responder", Text, primary_key=True),
+    Column("run", LargeBinary, nullable=False),
+    Column("resume_at", BigInteger, nullable=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=True),
+    Column("failures", Integer, nullable=False),
+    Index(
+        "ix_personal_resume_at",
+        "resume_at",
+        postgresql_where=text("resume_at IS NOT NULL"),
+        sqlite_where=text("resume_at IS NOT NULL"),
+    ),
+)
+"""A responder's own rules at work for a group; `run` is JSON (`flow.escalation.personal.PersonalRun`)."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("responder", Text, nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("group_id", BigInteger, nullable=True),
+    Column("data", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("claimed_by", Text, nullable=True),
+    Column("claimed_until", BigInteger, nullable=True),
+    Column("attempts", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("first_attempt_at", BigInteger, nullable=True),
+    Column("finished_at", BigInteger, nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Index("ix_delivery_due_at", "due_at", postgresql_where=text("state = 0"), sqlite_where=text("state = 0")),
+    Index("ix_delivery_group_id", "group_id", "id"),
+    Index(
+        "ix_delivery_finished_at",
+        "finished_at",
+        postgresql_where=text("finished_at IS NOT NULL"),
+        sqlite_where=text("finished_at IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+"""One message on its way to one place. `key` names the occasion, so that nothing is said twice. `state`: 0 pending,
+1 delivered, 2 failed, 3 dropped. A claim moves `due_at` to the end of its lease.
+"""
+
+posted = Table(
+    "posted",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel", Text, primary_key=True),
+    Column("reference", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("alerts_count", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Index("ix_posted_open", "updated_at", postgresql_where=text("open"), sqlite_where=text("open")),
+)
+"""The message of a group in a channel. `reference`: what its vendor wants for an edit. `alerts_count`, `state` and
+`shown` are what it says now. `open`: it is to be kept up to date.
+"""
+
+channel_health = Table(
+    "channel_health",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("last_sent", BigInteger, nullable=True),
+    Column("last_error", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("failing_since", BigInteger, nullable=True),
+    Column("failures", Integer, nullable=False),
+)
+"""`failures` in a row; `last_error` is one line without secrets and stays until the next success."""
+
+webhook_run = Table(
+    "webhook_run",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("group_id", BigInteger, nullable=False),
+    Column("webhook", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Index("ix_webhook_run_group_id", "group_id", "id"),
+    Index("ix_webhook_run_webhook", "webhook", "id"),
+    sqlite_autoincrement=True,
+)
+"""One try of an outgoing webhook. `status` 0: no answer. `field`: the part of the webhook that failed, if one did."""
+
+note = Table(
+    "note",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("group_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("via", SmallInteger, nullable=True),
+    Column("text", Text, nullable=False),
+    Index("ix_note_group_id", "group_id", "id"),
+    sqlite_autoincrement=True,
+)
+"""What people wrote about a group."""
+
+paged = Table(
+    "paged",
+    metadata,
+    Column("group_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("responder", Text, primary_key=True),
+    Column("important", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+"""Whom somebody paged by hand into a group and has not un-paged since."""

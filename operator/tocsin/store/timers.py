@@ -16,7 +16,12 @@ from tocsin.store.tables import timer
 UNSILENCE = "unsilence"
 EXPIRE = "expire"
 HEARTBEAT = "heartbeat"
-"""Kinds that the store itself schedules; `subject` of the first two is the number of a group."""
+REMIND = "remind"
+UNACKNOWLEDGE = "unacknowledge"
+"""Kinds that the store itself knows."""
+
+OF_GROUPS = (UNSILENCE, EXPIRE, REMIND, UNACKNOWLEDGE)
+"""Those whose `subject` is the number of a group; they go with it."""
 
 LEASE = 30_000_000
 
