@@ -6,12 +6,33 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from tocsin.flow.model import ChannelFragment
+from tocsin.notify import (
+    alertmanager,
+    apprise,
+    email,
+    ntfy,
+    opsgenie,
+    pagerduty,
+    pushover,
+    twilio,
+)
 from tocsin.notify.channel import Channel, DeliveryFailed, FailureReason
 from tocsin.notify.tools import Tools
 
 Constructor = Callable[[ChannelFragment, Mapping[str, str], Tools], Channel]
 
-_CONSTRUCTORS: Mapping[str, Constructor] = MappingProxyType({})
+_CONSTRUCTORS: Mapping[str, Constructor] = MappingProxyType(
+    {
+        "alertmanager": alertmanager.build,
+        "apprise": apprise.build,
+        "email": email.build,
+        "ntfy": ntfy.build,
+        "opsgenie": opsgenie.build,
+        "pagerduty": pagerduty.build,
+        "pushover": pushover.build,
+        "twilio": twilio.build,
+    }
+)
 """By the member of the NotificationChannel that is set."""
 
 
