@@ -97,6 +97,17 @@ def retry_after(answer: Answer) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124 -- not a number
 
 
+def failed_later(failed: DeliveryFailed, seconds: object) -> DeliveryFailed:
+    """The same, to be tried after as many seconds as the service says in a way of its own, if it does."""
+    try:
+        wait = float(seconds)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return failed
+    if failed.retry_after is None and failed.reason is FailureReason.RATE_LIMITED and wait == wait:  # noqa: PLR0124
+        failed.retry_after = min(max(wait, 0.0), _LONGEST_WAIT)
+    return failed
+
+
 def json_of(answer: Answer) -> dict[str, Any]:
     """The answer's JSON object, {} where it is none."""
     try:

@@ -114,7 +114,6 @@ def fit(
     *,
     atoms: re.Pattern[str] | None = None,
     size: Callable[[str], int] = len,
-    note: Callable[[int, int], str] = missing,
 ) -> str:
     """`text` in at most `limit` units of `size`, saying at its end how much is missing.
 
@@ -122,17 +121,17 @@ def fit(
     """
     if size(text) <= limit:
         return text
-    longest = size(note(len(text), len(text)))
+    longest = size(missing(len(text), len(text)))
     if longest >= limit:
-        return _start(text, limit, size)
-    kept = _start(text, limit - longest, size)
+        return start(text, limit, size)
+    kept = start(text, limit - longest, size)
     if atoms is not None:
         for found in atoms.finditer(text):
             if found.start() >= len(kept):
                 break
             if found.end() > len(kept):
                 kept = text[: found.start()]
-    return kept + note(len(kept), len(text))
+    return kept + missing(len(kept), len(text))
 
 
 def short(text: str, limit: int) -> str:
@@ -146,7 +145,8 @@ def utf16(text: str) -> int:
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def _start(text: str, limit: int, size: Callable[[str], int]) -> str:
+def start(text: str, limit: int, size: Callable[[str], int] = len) -> str:
+    """As much of the beginning as fits."""
     kept = text[:limit]
     while (over := size(kept) - limit) > 0:
         kept = kept[: -((over + 3) // 4)]
