@@ -186,9 +186,13 @@ def claim(  # noqa: PLR0913 - who, what, how much, when, how long
     )
 
 
-def record(connection: Connection, outcomes: Iterable[Outcome]) -> None:
-    """Write how attempts ended. What was delivered counts even after its lease; else a later claim decides."""
+def record(connection: Connection, outcomes: Iterable[Outcome]) -> frozenset[int]:
+    """Write how attempts ended; the ids of those that counted.
+
+    What was delivered counts even after its lease, unless it is finished already; else a later claim decides.
+    """
     again = False
+    counted: set[int] = set()
     for one in sorted(outcomes, key=lambda o: o.id):
         values: dict[str, object] = {
             "reason": clean(one.reason),
@@ -205,9 +209,31 @@ def record(connection: Connection, outcomes: Iterable[Outcome]) -> None:
             again = True
         else:
             values |= {"state": int(one.state), "finished_at": one.at}
-        connection.execute(update(delivery).where(still).values(values))
+        if connection.execute(update(delivery).where(still).values(values)).rowcount:
+            counted.add(one.id)
     if again:
         wakeups.mark(connection, wakeups.DELIVERIES)
+    return frozenset(counted)
+
+
+def release(connection: Connection, now: Micros, *, kinds: Collection[str]) -> int:
+    """Give back every claim, whoever holds it; how many. For a process that knows to be the only one, at its start."""
+    held = [delivery.c.state == 0, delivery.c.claimed_by.is_not(None), delivery.c.kind.in_(kinds)]
+    values = {"due_at": now, "claimed_by": None, "claimed_until": None}
+    return connection.execute(update(delivery).where(*held).values(values)).rowcount
+
+
+def was_told(connection: Connection, one: Delivery, at: Micros) -> bool:
+    """Whether the responder was told of the group in person before this delivery, which was delivered `at`."""
+    earlier = or_(delivery.c.finished_at < at, and_(delivery.c.finished_at == at, delivery.c.id < one.id))
+    query = select(delivery.c.id).where(
+        delivery.c.group_id == one.group,
+        delivery.c.responder == one.responder,
+        delivery.c.kind == PERSONAL,
+        delivery.c.state == int(DeliveryState.DELIVERED),
+        earlier,
+    )
+    return connection.scalar(query.limit(1)) is not None
 
 
 def retry(connection: Connection, number: int, now: Micros) -> bool:
@@ -288,6 +314,34 @@ def next_due(connection: Connection) -> Micros | None:
     """When to look again, if nobody writes anything earlier."""
     due = connection.scalar(select(func.min(delivery.c.due_at)).where(_PENDING))
     return None if due is None else Micros(due)
+
+
+def first_due(
+    connection: Connection,
+    now: Micros,
+    *,
+    kinds: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> Micros | None:
+    """Since when the oldest delivery that is due by now has been so; None if none is."""
+    wanted = [delivery.c.state == 0, delivery.c.due_at <= now, *_of(kinds, without)]
+    due = connection.scalar(select(delivery.c.due_at).where(*wanted).order_by(delivery.c.due_at).limit(1))
+    return None if due is None else Micros(due)
+
+
+def pending(connection: Connection, *, kinds: Collection[str]) -> int:
+    """How many wait to be sent, or are on their way."""
+    query = select(func.count()).where(delivery.c.state == 0, delivery.c.kind.in_(kinds))
+    return connection.scalar(query) or 0
+
+
+def _of(kinds: Collection[str] | None, without: Collection[str]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if kinds is not None:
+        found.append(delivery.c.kind.in_(kinds))
+    if without:
+        found.append(delivery.c.channel.not_in(without))
+    return found
 
 
 def _row(one: NewDelivery) -> dict[str, object]:
