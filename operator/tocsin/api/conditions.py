@@ -55,7 +55,8 @@ class Reason(StrEnum):
     UNKNOWN_TYPE = "UnknownType"
     """`spec.type` of an Integration names no integration type."""
     INVALID_SCHEDULE = "InvalidSchedule"
-    """The schedule of a window cannot be read, for example a date that does not exist."""
+    """A schedule cannot be read, for example a date that does not exist. A window has no effect then (Accepted); a
+    layer, an override or a calendar is left out of its OnCallSchedule (PartiallyInvalid)."""
     NEVER_OPENS = "NeverOpens"
     """The schedule of a window has no occurrence."""
     CONFLICTED = "Conflicted"
@@ -138,6 +139,18 @@ class Hint(StrEnum):
     """A template parses, but probably does not do what it looks like."""
     TEMPLATE_FAILS = "TemplateFails"
     """A template that the object takes from elsewhere is invalid and always fails."""
+    UNKNOWN_TEAM = "UnknownTeam"
+    """`spec.team` names a team that no Responder of the namespace is in."""
+    NO_CONTACTS = "NoContacts"
+    """A Responder has no contact, so it is never told anything."""
+    ON_CALL_GAP = "OnCallGap"
+    """A schedule has nobody on call at some time within the next two weeks."""
+    UNREACHABLE_STEP = "UnreachableStep"
+    """A step stands after one that ends the escalation."""
+    REPEATS_AT_ONCE = "RepeatsAtOnce"
+    """A chain repeats its steps without a wait between them."""
+    NO_EFFECT = "NoEffect"
+    """A field is valid, but does nothing beside what else is set."""
 
 
 class Problem(StrEnum):

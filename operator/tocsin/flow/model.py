@@ -28,6 +28,13 @@ DEFAULT_ROUTE = "default"
 """Name of the route that every integration has and that matches everything."""
 
 
+NOT_ADMITTED = "..not-admitted"
+"""Stands behind a name in a fragment whose owner does not admit the namespace that refers to it, if it exists at all.
+
+No object can be called so: nothing is ever found under such a name, and whoever logs it says why.
+"""
+
+
 class Fragment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
     """One object as compiled. Equal content means equal digest, whatever the order of keys in the YAML."""
 

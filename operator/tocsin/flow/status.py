@@ -21,17 +21,26 @@ from tocsin.api.conditions import (
     Reason,
 )
 from tocsin.api.durations import SECOND, format_duration
+from tocsin.api.escalationchain import EscalationChainStatus
 from tocsin.api.integration import HeartbeatStatus, IntegrationStatus
 from tocsin.api.labelrule import LabelRuleStatus
 from tocsin.api.maintenancewindow import MaintenanceWindowStatus
+from tocsin.api.notificationchannel import NotificationChannelStatus
+from tocsin.api.oncallschedule import OnCallScheduleStatus
+from tocsin.api.outgoingwebhook import OutgoingWebhookStatus
+from tocsin.api.responder import ResponderStatus
 from tocsin.flow.compiler.report import (
+    ChainFacts,
+    ChannelFacts,
     IntegrationFacts,
     Report,
+    ResponderFacts,
     RouteFacts,
     RuleFacts,
     TemplateFacts,
     WindowFacts,
 )
+from tocsin.flow.compiler.standing import TELLING
 from tocsin.flow.model import AnyFragment, IntegrationFragment, Micros, WindowFragment
 from tocsin.flow.schedule import Schedule
 from tocsin.flow.zones import utc_of
@@ -41,7 +50,7 @@ _SUSPENDED = "spec.suspend is set: treated as if the object were not there"
 
 
 class Programming(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the running receivers have this generation. Who follows the replicas makes it."""
+    """Whether the running replicas have this generation. Who follows them makes it."""
 
     programmed: bool
     reason: str
@@ -51,16 +60,45 @@ class Programming(msgspec.Struct, frozen=True, kw_only=True):
 PROGRAMMED = Programming(
     programmed=True, reason=Reason.PROGRAMMED, message="all running receivers have loaded this generation"
 )
+DISPATCHED = msgspec.structs.replace(
+    PROGRAMMED, message="all running dispatchers have loaded this generation"
+)
 PENDING = Programming(
     programmed=False,
     reason=Reason.PENDING,
     message="not all running receivers have loaded this generation yet",
+)
+UNDISPATCHED = msgspec.structs.replace(
+    PENDING, message="not all running dispatchers have loaded this generation yet"
 )
 NO_RECEIVERS = Programming(
     programmed=False,
     reason=Reason.NO_RECEIVERS,
     message="no receiver is running; start one, or look at the logs of those that fail",
 )
+NO_DISPATCHERS = msgspec.structs.replace(
+    NO_RECEIVERS, message="no dispatcher is running; start one, or look at the logs of those that fail"
+)
+
+
+class Delivering(msgspec.Struct, frozen=True, kw_only=True):
+    """How a NotificationChannel or an OutgoingWebhook does. `last` is the last time that something was sent.
+
+    `failing_since` None: the last attempt worked. `status_code` is that of a webhook's last answer, 0 without one.
+    """
+
+    last: Micros | None = None
+    error: str = ""
+    failing_since: Micros | None = None
+    status_code: int = 0
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is on call by a schedule at the moment of this status: names of Responders. `handover` None: no change ahead."""
+
+    on_call: tuple[str, ...] = ()
+    following: tuple[str, ...] = ()
+    handover: Micros | None = None
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,17 +109,22 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     matched_last_24h: int = 0
     heartbeat_state: str = ""
     heartbeat_seen: Micros | None = None
+    delivering: Delivering | None = None
     alarms: Mapping[ConditionType, str] = {}
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything besides the report. `fragment` is the object's own, where the flow holds one."""
+    """Everything besides the report. `fragment` is the object's own, where the flow holds one.
+
+    `duty` is that of an OnCallSchedule, where it is known.
+    """
 
     now: Micros
     generation: int = 0
     programming: Programming = PENDING
     running: Running = Running()
     fragment: AnyFragment | None = None
+    duty: Duty = Duty()
 
 
 _ALARM_REASONS = {
@@ -128,8 +171,27 @@ def _numbers(report: Report, circumstances: Circumstances) -> Status:
             return _window(attached, circumstances)
         case TemplateFacts(used_by=used_by):
             return AlertTemplateStatus(used_by=used_by)
+        case ChainFacts(steps=steps, used_by=used_by):
+            return EscalationChainStatus(steps=steps, used_by=used_by)
+        case ChannelFacts() as channel:
+            return _channel(channel, running.delivering or Delivering())
+        case ResponderFacts(contacts=contacts):
+            return ResponderStatus(contacts=contacts)
         case _:
-            return _STATUS_OF_KIND[report.identity.kind]()
+            return _plain(report.identity.kind, circumstances)
+
+
+def _plain(kind: str, circumstances: Circumstances) -> Status:
+    """Of the kinds of which the compiler knows nothing to say in numbers, and of what is refused."""
+    match kind:
+        case "OutgoingWebhook":
+            return _webhook(circumstances.running.delivering or Delivering())
+        case "OnCallSchedule":
+            duty = circumstances.duty
+            handover = "" if duty.handover is None else rfc3339(duty.handover)
+            return OnCallScheduleStatus(on_call=duty.on_call, next=duty.following, next_handover=handover)
+        case _:
+            return _STATUS_OF_KIND[kind]()
 
 
 _STATUS_OF_KIND: Mapping[str, type[Status]] = {
@@ -138,6 +200,9 @@ _STATUS_OF_KIND: Mapping[str, type[Status]] = {
     "AlertTemplate": AlertTemplateStatus,
     "LabelRule": LabelRuleStatus,
     "MaintenanceWindow": MaintenanceWindowStatus,
+    "EscalationChain": EscalationChainStatus,
+    "NotificationChannel": NotificationChannelStatus,
+    "Responder": ResponderStatus,
 }
 
 
@@ -221,8 +286,9 @@ def _ready(report: Report, others: tuple[Condition | None, ...]) -> Condition:
         )
         if other.status != good:
             return _condition(ConditionType.READY, ConditionStatus.FALSE, other.reason, other.message)
+    users = "dispatchers" if report.identity.kind in TELLING else "receivers"
     message = (
-        _SUSPENDED if report.suspended else "accepted, references resolved, loaded by all running receivers"
+        _SUSPENDED if report.suspended else f"accepted, references resolved, loaded by all running {users}"
     )
     return _condition(ConditionType.READY, ConditionStatus.TRUE, Reason.READY, message)
 
@@ -284,6 +350,25 @@ def _heartbeat(circumstances: Circumstances) -> HeartbeatStatus | None:
         state=running.heartbeat_state or "Waiting",
         last_seen=_minute(running.heartbeat_seen),
         interval=format_duration(fragment.heartbeat.interval),
+    )
+
+
+def _channel(facts: ChannelFacts, delivering: Delivering) -> NotificationChannelStatus:
+    return NotificationChannelStatus(
+        type=facts.type,
+        last_sent=_minute(delivering.last),
+        last_error=delivering.error,
+        failing_since=_minute(delivering.failing_since),
+        used_by=facts.used_by,
+    )
+
+
+def _webhook(delivering: Delivering) -> OutgoingWebhookStatus:
+    return OutgoingWebhookStatus(
+        last_run=_minute(delivering.last),
+        last_status_code=delivering.status_code,
+        last_error=delivering.error,
+        failing_since=_minute(delivering.failing_since),
     )
 
 

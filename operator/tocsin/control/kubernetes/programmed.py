@@ -1,4 +1,4 @@
-"""Programmed: proof that the running receivers have loaded an object's generation, because they said so.
+"""Programmed: proof that the running replicas have loaded an object's generation, because they said so.
 
 An object becomes programmed once every live replica of the roles that use its kind has acknowledged the revision that
 holds its generation, or a later one. Once it is, it stays so for that generation: replicas that come and go, restarts
@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from tocsin.api.common import Identity
-from tocsin.flow.status import NO_RECEIVERS, PENDING, PROGRAMMED, Programming
+from tocsin.flow.compiler.standing import TELLING
+from tocsin.flow.status import (
+    DISPATCHED,
+    NO_DISPATCHERS,
+    NO_RECEIVERS,
+    PENDING,
+    PROGRAMMED,
+    UNDISPATCHED,
+    Programming,
+)
 from tocsin.store.replicas import Replica
 
 NAMED_AFTER = 5.0
@@ -21,14 +31,29 @@ NAMED_AFTER = 5.0
 _NAMED = 3
 
 _RECEIVING = frozenset({"all", "receiver"})
+_DISPATCHING = frozenset({"all", "dispatcher"})
 _ROLES: Mapping[str, frozenset[str]] = {
     "Integration": frozenset({"all", "receiver", "dispatcher"}),
     "AlertRoute": frozenset({"all", "receiver", "dispatcher"}),
     "MaintenanceWindow": frozenset({"all", "receiver", "dispatcher"}),
     "AlertTemplate": _RECEIVING,
     "LabelRule": _RECEIVING,
+    **dict.fromkeys(TELLING, _DISPATCHING),
 }
 """Which roles enforce a kind."""
+
+
+class _Words(NamedTuple):
+    """What is said of a kind that needs replicas of these roles."""
+
+    needed: frozenset[str]
+    done: Programming
+    waiting: Programming
+    nobody: Programming
+
+
+_OF_RECEIVERS = _Words(_RECEIVING, PROGRAMMED, PENDING, NO_RECEIVERS)
+_OF_DISPATCHERS = _Words(_DISPATCHING, DISPATCHED, UNDISPATCHED, NO_DISPATCHERS)
 
 
 @dataclass(slots=True)
@@ -40,6 +65,10 @@ class Proof:
     revision: int
     since: float
     programming: Programming
+
+
+def _words_of(kind: str) -> _Words:
+    return _OF_DISPATCHERS if kind in TELLING else _OF_RECEIVERS
 
 
 class Programmed:
@@ -57,7 +86,9 @@ class Programmed:
 
     def of(self, identity: Identity, generation: int) -> Programming:
         proof = self._proofs.get(identity)
-        return PENDING if proof is None or proof.generation != generation else proof.programming
+        if proof is None or proof.generation != generation:
+            return _words_of(identity.kind).waiting
+        return proof.programming
 
     def knows(self, identity: Identity) -> bool:
         """Whether any generation of this object was published or remembered."""
@@ -65,7 +96,7 @@ class Programmed:
 
     def remember(self, identity: Identity, uid: str, generation: int) -> None:
         """The object's own status says that this generation is programmed: it was proven before."""
-        self._proofs[identity] = Proof(uid, generation, 0, 0.0, PROGRAMMED)
+        self._proofs[identity] = Proof(uid, generation, 0, 0.0, _words_of(identity.kind).done)
         self._open.discard(identity)
 
     def publish(self, identity: Identity, uid: str, generation: int, *, revision: int, now: float) -> None:
@@ -73,7 +104,7 @@ class Programmed:
         proof = self._proofs.get(identity)
         if proof is not None and (proof.uid, proof.generation) == (uid, generation):
             return
-        self._proofs[identity] = Proof(uid, generation, revision, now, PENDING)
+        self._proofs[identity] = Proof(uid, generation, revision, now, _words_of(identity.kind).waiting)
         self._open.add(identity)
 
     def forget(self, identity: Identity) -> None:
@@ -98,16 +129,17 @@ class Programmed:
 def judge(kind: str, revision: int, replicas: Collection[Replica], *, waited: float) -> Programming:
     """Whether all that count have loaded `revision`. A replica that has loaded nothing yet does not count."""
     users = [replica for replica in replicas if replica.role in _ROLES[kind]]
-    if not any(replica.role in _RECEIVING for replica in users):
-        return NO_RECEIVERS
+    words = _words_of(kind)
+    if not any(replica.role in words.needed for replica in users):
+        return words.nobody
     counted = [replica for replica in users if replica.revision > 0]
     behind = sorted(replica.id for replica in counted if replica.revision < revision)
-    ready = any(replica.role in _RECEIVING for replica in counted)
+    ready = any(replica.role in words.needed for replica in counted)
     if ready and not behind:
-        return PROGRAMMED
+        return words.done
     if waited <= NAMED_AFTER or not behind:
-        return PENDING
+        return words.waiting
     named = ", ".join(behind[:_NAMED])
     more = f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else ""
-    message = f"{PENDING.message}: waiting for {named}{more}; look at their logs if this lasts"
-    return msgspec.structs.replace(PENDING, message=message)
+    message = f"{words.waiting.message}: waiting for {named}{more}; look at their logs if this lasts"
+    return msgspec.structs.replace(words.waiting, message=message)

@@ -3,9 +3,12 @@
 from tocsin.flow.compiler.alone import Examined, examine
 from tocsin.flow.compiler.compilation import Compiled, compile_flow
 from tocsin.flow.compiler.report import (
+    ChainFacts,
+    ChannelFacts,
     Facts,
     IntegrationFacts,
     Report,
+    ResponderFacts,
     RouteFacts,
     RoutePlace,
     RuleFacts,
@@ -14,11 +17,14 @@ from tocsin.flow.compiler.report import (
 )
 
 __all__ = [
+    "ChainFacts",
+    "ChannelFacts",
     "Compiled",
     "Examined",
     "Facts",
     "IntegrationFacts",
     "Report",
+    "ResponderFacts",
     "RouteFacts",
     "RoutePlace",
     "RuleFacts",

@@ -22,6 +22,7 @@ from tocsin.flow.compiler.routes import compile_route
 from tocsin.flow.compiler.rules import compile_rule
 from tocsin.flow.compiler.slots import TemplateSet
 from tocsin.flow.compiler.state import State
+from tocsin.flow.compiler.telling import compile_telling
 from tocsin.flow.compiler.templates import compile_template
 from tocsin.flow.compiler.windows import compile_window
 from tocsin.flow.inventory import Inventory, identity_of
@@ -40,7 +41,7 @@ class Examined:
 def compile_alone(
     identity: Identity, declared: AnyObject, types: Mapping[str, SourceType], now: Micros
 ) -> Local | None:
-    """Everything that needs no other object; None for an AlertTemplate, which has no fragment."""
+    """Everything that needs no other object; None for an AlertTemplate and the kinds that say who is told."""
     match declared:
         case Integration():
             return compile_integration(identity, declared, types.get(declared.spec.type))
@@ -50,7 +51,7 @@ def compile_alone(
             return compile_rule(identity, declared)
         case MaintenanceWindow():
             return compile_window(identity, declared, now)
-        case AlertTemplate():
+        case _:
             return None
 
 
@@ -65,36 +66,43 @@ def examine(
     identity = identity_of(declared)
     local = compile_alone(identity, declared, types, now)
     nothing = Reader(Inventory(), types, Members(Inventory()))
-    alone = _findings(identity, declared, local, nothing, {})
+    alone = _findings(declared, _Compiling(identity, local, nothing, {}, now))
     own = [finding for finding in alone if finding.reason not in REFERENCE_REASONS]
     if among is None:
         return Examined(own=in_order(own))
     inventory = replace(among.inventory, secrets_known=False)
     reader = Reader(inventory, types, Members(inventory))
-    around = set(_findings(identity, declared, local, reader, among.sets)).difference(own)
+    found = _findings(declared, _Compiling(identity, local, reader, among.sets, now))
+    around = set(found).difference(own)
     return Examined(own=in_order(own), around=in_order(f for f in around if not _is_about_config_map(f)))
 
 
-def _findings(
-    identity: Identity,
-    declared: AnyObject,
-    local: Local | None,
-    reader: Reader,
-    sets: Mapping[Identity, TemplateSet],
-) -> tuple[Finding, ...]:
+@dataclass(frozen=True, slots=True)
+class _Compiling:
+    """What is needed to compile one object that is not compiled yet."""
+
+    identity: Identity
+    local: Local | None
+    reader: Reader
+    sets: Mapping[Identity, TemplateSet]
+    now: Micros
+
+
+def _findings(declared: AnyObject, given: _Compiling) -> tuple[Finding, ...]:
+    identity, local, reader = given.identity, given.local, given.reader
     match declared:
         case AlertTemplate():
             return compile_template(identity, declared, reader).findings
         case Integration():
             if local is None or local.fragment is None:
                 return (unknown_type(declared, reader.types),)
-            return complete_integration(identity, declared, local, reader, sets).findings
-        case _ if local is None:
-            return ()
-        case _ if not local.active:
-            return local.findings
+            return complete_integration(identity, declared, local, reader, given.sets).findings
+        case AlertRoute() | LabelRule() | MaintenanceWindow():
+            if local is None or not local.active:
+                return () if local is None else local.findings
+            return (*local.findings, *link_source(identity, declared, local.fragment, reader).findings)
         case _:
-            return (*local.findings, *link_source(identity, declared, reader).findings)
+            return compile_telling(identity, declared, reader, given.now).local.findings
 
 
 def _is_about_config_map(finding: Finding) -> bool:

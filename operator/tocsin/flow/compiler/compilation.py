@@ -1,7 +1,8 @@
 """One compilation: from the difference of two inventories to the flow and the reports.
 
 Five steps, each on what the one before has marked: every object by itself; AlertTemplates; Integrations with what
-they refer to, and the links of routes, rules and windows; the assembly of Integrations; reports. An object is
+they refer to, the links of routes, rules and windows, and whoever is told; the assembly of Integrations; reports. An
+object is
 compiled again if it changed, or if something changed that its last compilation looked at (`Reader.seen`).
 """
 
@@ -20,7 +21,9 @@ from tocsin.flow.compiler.links import NO_LINKS, Links, link_source
 from tocsin.flow.compiler.local import Local
 from tocsin.flow.compiler.reading import Key, Members, Reader
 from tocsin.flow.compiler.report import Report
+from tocsin.flow.compiler.standing import TELLING, is_telling
 from tocsin.flow.compiler.state import State
+from tocsin.flow.compiler.telling import compile_telling
 from tocsin.flow.compiler.templates import compile_template
 from tocsin.flow.inventory import Inventory
 from tocsin.flow.model import (
@@ -97,6 +100,8 @@ class Compilation:
                 self._complete(identity)
             elif identity.kind in SOURCES:
                 self._link(identity)
+            elif identity.kind in TELLING:
+                self._tell(identity)
         for identity in self._assemble:
             self._put_together(identity)
         self._report |= dirty
@@ -105,8 +110,14 @@ class Compilation:
         return self._result()
 
     def _compile_alone(self, identity: Identity) -> None:
+        if identity.kind in TELLING:
+            return
+        self._keep(identity, self._local(identity))
+        if identity.kind in SOURCES:
+            self._assemble |= self._state.attached.of(identity)
+
+    def _keep(self, identity: Identity, local: Local | None) -> None:
         state = self._state
-        local = self._local(identity)
         if local is None:
             state.locals.pop(identity, None)
         else:
@@ -115,9 +126,6 @@ class Compilation:
             state.rechecks[identity] = local.recheck
         else:
             state.rechecks.pop(identity, None)
-        if identity.kind in SOURCES:
-            self._put_fragment(identity, local.fragment if local is not None and local.active else None)
-            self._assemble |= state.attached.of(identity)
 
     def _local(self, identity: Identity) -> Local | None:
         declared = self._inventory.objects(identity.kind).get(identity)
@@ -169,14 +177,31 @@ class Compilation:
         seen: Iterable[Key] = ()
         if declared is not None and local is not None and local.active:
             reader = self._reader()
-            links = link_source(identity, declared, reader)
+            links = link_source(identity, declared, local.fragment, reader)
             seen = reader.seen
         if links is NO_LINKS:
             state.links.pop(identity, None)
         else:
             state.links[identity] = links
         state.reads.assign(identity, seen)
+        self._put_fragment(identity, links.fragment)
+        self._report |= state.uses.assign(identity, links.uses)
         self._assemble |= state.attached.assign(identity, links.targets)
+
+    def _tell(self, identity: Identity) -> None:
+        state = self._state
+        declared = self._inventory.objects(identity.kind).get(identity)
+        local: Local | None = None
+        uses: Iterable[Identity] = ()
+        seen: Iterable[Key] = ()
+        if declared is not None and is_telling(declared):
+            reader = self._reader()
+            told = compile_telling(identity, declared, reader, self._now)
+            local, uses, seen = told.local, told.uses, reader.seen
+        self._keep(identity, local)
+        self._put_fragment(identity, local.fragment if local is not None and local.active else None)
+        self._report |= state.uses.assign(identity, uses)
+        state.reads.assign(identity, seen)
 
     def _put_together(self, identity: Identity) -> None:
         state = self._state

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from tocsin.api.common import Finding, Severity
 from tocsin.api.conditions import Reason
 from tocsin.api.durations import format_duration, parse_duration
+from tocsin.flow.zones import zone_names
 
 
 class Findings:
@@ -78,4 +79,14 @@ def checked_duration(text: str, field: str, bounds: tuple[int, int], findings: F
         Reason.INVALID_VALUE,
         f"{text!r} has to be from {format_duration(low)} to {format_duration(high)}",
     )
+    return None
+
+
+def checked_zone(name: str, field: str, findings: Findings, otherwise: str = "") -> str | None:
+    """The name of an IANA time zone; None with a finding where it is none. `otherwise` says what happens then."""
+    if name in zone_names():
+        return name
+    hint = did_you_mean(name, zone_names())
+    message = f"unknown time zone {name!r}: write an IANA name such as Europe/Berlin{hint}{otherwise}"
+    findings.error(field, Reason.INVALID_VALUE, message)
     return None

@@ -21,9 +21,17 @@ from tocsin.api.integration import (
     SourceSignals,
 )
 from tocsin.flow.compiler.findings import Findings, checked_duration, did_you_mean
-from tocsin.flow.compiler.local import Local, accepted_reason, channels
+from tocsin.flow.compiler.local import Local, accepted_reason
 from tocsin.flow.compiler.reading import Reader
-from tocsin.flow.compiler.references import Scope, follow_to_template, qualified, target_of
+from tocsin.flow.compiler.references import (
+    Scope,
+    check_team,
+    follow_to_template,
+    qualified,
+    reach_target,
+    secret,
+    target_of,
+)
 from tocsin.flow.compiler.rules import warn_of_repeats
 from tocsin.flow.compiler.slots import (
     Slots,
@@ -39,7 +47,6 @@ from tocsin.flow.model import (
     HeartbeatFragment,
     IntegrationFragment,
     SecretKey,
-    Target,
     TemplateText,
 )
 from tocsin.flow.redaction import InvalidPath, parse_path
@@ -58,7 +65,7 @@ class Own:
     fragment: IntegrationFragment
     findings: tuple[Finding, ...]
     uses: frozenset[Identity]
-    """The AlertTemplates that it takes templates from."""
+    """The AlertTemplates that it takes templates from, and whom its default route tells."""
     claims: frozenset[tuple[str, ...]]
     """What only one Integration of a namespace may have: its token."""
 
@@ -91,10 +98,6 @@ def compile_integration(
         rate_limit=rate_limit,
         rate_period=rate_period,
         source_resolve=spec.source_resolve is SourceSignals.ALLOWED,
-        default_target=Target(
-            escalation_chain=qualified(spec.default_route.escalation_chain_ref, identity.namespace),
-            channels=channels(spec.default_route.chatops, identity.namespace),
-        ),
         templates=dict(slots),
         redact=spec.redact,
         suspended=spec.suspend,
@@ -132,11 +135,16 @@ def complete_integration(
     findings.add(grouping_hints(own_slots))
     shared, uses = _shared_slots(spec.template_refs, own_slots, sets, scope)
     auth = _auth(spec.auth, scope)
-    completed = msgspec.structs.replace(fragment, templates={**shared, **own_slots}, auth=auth)
+    default = spec.default_route
+    target = reach_target(default.escalation_chain_ref, default.chatops, "spec.defaultRoute", scope)
+    check_team(spec.team, scope)
+    completed = msgspec.structs.replace(
+        fragment, templates={**shared, **own_slots}, auth=auth, default_target=target
+    )
     return Own(
         fragment=completed,
         findings=findings.done(),
-        uses=uses,
+        uses=uses | scope.reached,
         claims=_claims(auth),
     )
 
@@ -238,39 +246,31 @@ def _heartbeat_texts(
 
 def _auth(auth: Auth, scope: Scope) -> AuthFragment:
     """Only the keys of the mode. A credential that is not there lets nobody in."""
-    namespace, findings = scope.owner.namespace, scope.findings
+    findings = scope.findings
 
-    def secret(ref: KeyRef, field: str) -> SecretKey:
-        digest = scope.reader.secret_digest(namespace, ref.name, ref.key)
-        if digest is None:
-            findings.error(
-                field,
-                Reason.REF_NOT_FOUND,
-                f"Secret {ref.name} with key {ref.key!r} is not in namespace {namespace}; "
-                "until it is, no sender can authenticate",
-            )
-        return SecretKey(namespace=namespace, name=ref.name, key=ref.key, digest=digest or "")
+    def of(ref: KeyRef, field: str) -> SecretKey:
+        return secret(ref, field, scope, "no sender can authenticate")
 
     overlap = checked_duration(auth.rotation_overlap, "spec.auth.rotationOverlap", _OVERLAP, findings)
     made = AuthFragment(mode=auth.mode.value, rotation_overlap=DAY if overlap is None else overlap)
     replace = msgspec.structs.replace
     match auth.mode:
         case AuthMode.TOKEN if auth.token_secret_ref is not None:
-            return replace(made, token=secret(auth.token_secret_ref, "spec.auth.tokenSecretRef"))
+            return replace(made, token=of(auth.token_secret_ref, "spec.auth.tokenSecretRef"))
         case AuthMode.TOKEN:
             return made
         case AuthMode.BASIC if auth.basic is not None:
             return replace(
                 made,
-                username=secret(auth.basic.username_secret_ref, "spec.auth.basic.usernameSecretRef"),
-                password=secret(auth.basic.password_secret_ref, "spec.auth.basic.passwordSecretRef"),
+                username=of(auth.basic.username_secret_ref, "spec.auth.basic.usernameSecretRef"),
+                password=of(auth.basic.password_secret_ref, "spec.auth.basic.passwordSecretRef"),
             )
         case AuthMode.BEARER if auth.bearer is not None:
-            return replace(made, secret=secret(auth.bearer.secret_ref, "spec.auth.bearer.secretRef"))
+            return replace(made, secret=of(auth.bearer.secret_ref, "spec.auth.bearer.secretRef"))
         case AuthMode.HMAC if auth.hmac is not None:
             return replace(
                 made,
-                secret=secret(auth.hmac.secret_ref, "spec.auth.hmac.secretRef"),
+                secret=of(auth.hmac.secret_ref, "spec.auth.hmac.secretRef"),
                 hmac_header=auth.hmac.header,
                 hmac_algorithm=auth.hmac.algorithm,
                 hmac_encoding=auth.hmac.encoding.value,

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from tocsin.api.common import Finding
 from tocsin.api.conditions import Reason
-from tocsin.api.integration import ChannelPublication
 from tocsin.flow.compiler.conditions import Conditions
-from tocsin.flow.compiler.references import qualified
 from tocsin.flow.model import AnyFragment, Micros
 
 
@@ -26,7 +24,7 @@ class Local:
     conditions: Conditions | None = None
     """Routes only."""
     recheck: Micros | None = None
-    """When time alone may change the findings; windows only."""
+    """When time alone may change the findings; windows and on-call schedules only."""
 
     @property
     def active(self) -> bool:
@@ -36,8 +34,3 @@ class Local:
 
 def accepted_reason(*, suspend: bool) -> str:
     return Reason.SUSPENDED if suspend else Reason.ACCEPTED
-
-
-def channels(chatops: tuple[ChannelPublication, ...], namespace: str) -> tuple[str, ...]:
-    """`namespace/name` of each channel, each once, in order."""
-    return tuple(dict.fromkeys(qualified(publication.channel_ref, namespace) for publication in chatops))

@@ -6,24 +6,43 @@ find out what exists in a namespace that is not theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tocsin.api.alerttemplate import AlertTemplate
-from tocsin.api.common import Identity, ObjectRef, Selector, SelectorRequirement, Sharing, SharingFrom
+from tocsin.api.common import Identity, KeyRef, ObjectRef, Selector, SelectorRequirement, Sharing, SharingFrom
 from tocsin.api.conditions import Hint, Reason
-from tocsin.api.integration import Integration
-from tocsin.flow.compiler.findings import Findings, did_you_mean
+from tocsin.api.integration import ChannelPublication, Integration
+from tocsin.flow.compiler.findings import Findings
 from tocsin.flow.compiler.reading import Reader
+from tocsin.flow.compiler.standing import PLACES, Standing
+from tocsin.flow.model import NOT_ADMITTED, SecretKey, Target
+
+_LONGEST_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose references are followed, what may be read, and where findings go."""
+    """Whose references are followed, what may be read, and where findings go. `reached`: what they led to."""
 
     owner: Identity
     reader: Reader
     findings: Findings
+    reached: set[Identity] = field(default_factory=set)
+
+
+class Reached(NamedTuple):
+    """Where a reference leads. `standing` is None where it leads nowhere; a name that is not admitted finds nothing."""
+
+    name: str
+    standing: Standing | None
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The same reference with its namespace."""
+        namespace, _, name = self.name.partition("/")
+        return ObjectRef(name=name, namespace=namespace)
 
 
 def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
@@ -100,6 +119,99 @@ def follow_to_template(ref: ObjectRef, field: str, scope: Scope) -> AlertTemplat
     return found
 
 
+def reach(ref: ObjectRef, kind: str, field: str, scope: Scope) -> Reached:
+    """Follows a reference to one of the kinds that say who is told. A suspended target is as if absent, with a warning.
+
+    The name stays where the target is not there: whoever meets it while running can say so.
+    """
+    owner, reader = scope.owner, scope.reader
+    target = target_of(ref, kind, owner.namespace)
+    standing = reader.standing(target)
+    if standing is None or not admits(standing.sharing, target.namespace, owner.namespace, reader):
+        _unresolved(target, field, scope)
+        return Reached(_name(target) if target.namespace == owner.namespace else _refused(target), None)
+    if standing.suspended:
+        scope.findings.warn(
+            field, Hint.REF_SUSPENDED, f"{kind} {_name(target)} is suspended: it does nothing"
+        )
+        return Reached(_name(target), None)
+    scope.reached.add(target)
+    return Reached(_name(target), standing)
+
+
+def reach_place(ref: ObjectRef, field: str, scope: Scope) -> Reached:
+    """Follows a reference to a NotificationChannel that has to be a place of its own."""
+    reached = reach(ref, "NotificationChannel", field, scope)
+    if reached.standing is not None and not reached.standing.has_place:
+        kind = reached.standing.type
+        scope.findings.error(
+            field,
+            Reason.INVALID_VALUE,
+            f"NotificationChannel {reached.name} only leads to people, so nothing can be published there: "
+            f"set its spec.{kind}.{PLACES[kind]}",
+        )
+    return reached
+
+
+def reach_target(
+    chain: ObjectRef | None, chatops: tuple[ChannelPublication, ...], field: str, scope: Scope
+) -> Target:
+    """What a route or an Integration leads to; `field` is where both stand."""
+    return Target(
+        escalation_chain=""
+        if chain is None
+        else reach(chain, "EscalationChain", f"{field}.escalationChainRef", scope).name,
+        channels=reach_channels(chatops, f"{field}.chatops", scope),
+    )
+
+
+def reach_channels(chatops: tuple[ChannelPublication, ...], field: str, scope: Scope) -> tuple[str, ...]:
+    """`namespace/name` of each channel, each once, in order."""
+    names = (
+        reach_place(publication.channel_ref, f"{field}[{index}].channelRef", scope).name
+        for index, publication in enumerate(chatops)
+    )
+    return tuple(dict.fromkeys(names))
+
+
+def reach_all(refs: Iterable[ObjectRef], kind: str, field: str, scope: Scope) -> tuple[Reached, ...]:
+    """Follows a list; an object that is named twice counts once."""
+    found: dict[str, Reached] = {}
+    for index, ref in enumerate(refs):
+        at = f"{field}[{index}]"
+        target = target_of(ref, kind, scope.owner.namespace)
+        if _name(target) in found:
+            scope.findings.warn(at, Hint.DUPLICATE_REF, f"names {kind} {_name(target)} once more")
+            continue
+        found[_name(target)] = reach(ref, kind, at, scope)
+    return tuple(found.values())
+
+
+def secret(ref: KeyRef, field: str, scope: Scope, until: str) -> SecretKey:
+    """The credential that a reference leads to. `until` says what happens while it is missing."""
+    namespace = scope.owner.namespace
+    digest = scope.reader.secret_digest(namespace, ref.name, ref.key)
+    if digest is None:
+        scope.findings.error(
+            field,
+            Reason.REF_NOT_FOUND,
+            f"Secret {ref.name} with key {ref.key!r} is not in namespace {namespace}; until it is, {until}",
+        )
+    return SecretKey(namespace=namespace, name=ref.name, key=ref.key, digest=digest or "")
+
+
+def check_team(team: str, scope: Scope) -> None:
+    """Warns of a `spec.team` that nobody is in, where the namespace has teams at all."""
+    hint = scope.reader.team_hint(scope.owner.namespace, team)
+    if team and hint is not None:
+        message = f"no Responder of namespace {scope.owner.namespace} is in team {team!r}{hint}"
+        scope.findings.warn("spec.team", Hint.UNKNOWN_TEAM, message)
+
+
+def _refused(target: Identity) -> str:
+    return f"{target.namespace}/{target.name[: _LONGEST_NAME - len(NOT_ADMITTED)]}{NOT_ADMITTED}"
+
+
 def _unresolved(target: Identity, field: str, scope: Scope) -> None:
     owner, reader, findings = scope.owner, scope.reader, scope.findings
     if target.namespace != owner.namespace:
@@ -112,8 +224,7 @@ def _unresolved(target: Identity, field: str, scope: Scope) -> None:
     elif reader.is_invalid(target):
         findings.error(field, Reason.REF_NOT_ACCEPTED, _not_accepted(target))
     else:
-        names = [member.name for member in reader.members(target.namespace, target.kind)]
-        hint = did_you_mean(target.name, names)
+        hint = reader.did_you_mean(target)
         message = f"{target.kind} {target.name} is not in namespace {target.namespace}{hint}"
         findings.error(field, Reason.REF_NOT_FOUND, message)
 

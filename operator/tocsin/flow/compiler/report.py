@@ -51,6 +51,24 @@ class TemplateFacts(Facts, frozen=True, kw_only=True, omit_defaults=True):
     used_by: int = 0
 
 
+class ChainFacts(Facts, frozen=True, kw_only=True, omit_defaults=True):
+    """`used_by`: routes and Integrations that lead to the chain."""
+
+    steps: int = 0
+    used_by: int = 0
+
+
+class ChannelFacts(Facts, frozen=True, kw_only=True, omit_defaults=True):
+    """`type` is `slack`, `email` ...; `used_by`: whatever refers to the channel."""
+
+    type: str = ""
+    used_by: int = 0
+
+
+class ResponderFacts(Facts, frozen=True, kw_only=True, omit_defaults=True):
+    contacts: int = 0
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The compiler's verdict on one object.
 

@@ -12,9 +12,12 @@ from tocsin.flow.compiler.integrations import unknown_type
 from tocsin.flow.compiler.links import NO_LINKS
 from tocsin.flow.compiler.local import Local
 from tocsin.flow.compiler.report import (
+    ChainFacts,
+    ChannelFacts,
     Facts,
     IntegrationFacts,
     Report,
+    ResponderFacts,
     RouteFacts,
     RoutePlace,
     RuleFacts,
@@ -22,6 +25,7 @@ from tocsin.flow.compiler.report import (
     WindowFacts,
 )
 from tocsin.flow.compiler.state import State
+from tocsin.flow.model import ChainFragment, ChannelFragment, ResponderFragment
 from tocsin.sources.model import SourceType
 
 
@@ -37,8 +41,10 @@ def report_on(identity: Identity, state: State) -> Report | None:
             return _integration(identity, state)
         case "AlertTemplate":
             return _template(identity, state)
-        case _:
+        case "AlertRoute" | "LabelRule" | "MaintenanceWindow":
             return _source(identity, state)
+        case _:
+            return _telling(identity, state)
 
 
 def _integration(identity: Identity, state: State) -> Report:
@@ -86,6 +92,22 @@ def _source(identity: Identity, state: State) -> Report:
             facts = RouteFacts(places=places)
             findings.extend(_shadow_findings(identity, links.named, state))
     return _report(identity, local, findings, facts)
+
+
+def _telling(identity: Identity, state: State) -> Report:
+    local = state.locals[identity]
+    used_by = len(state.uses.to(identity))
+    facts: Facts
+    match local.fragment:
+        case ChainFragment(steps=steps):
+            facts = ChainFacts(steps=len(steps), used_by=used_by)
+        case ChannelFragment() as channel:
+            facts = ChannelFacts(type=channel.type, used_by=used_by)
+        case ResponderFragment(contacts=contacts):
+            facts = ResponderFacts(contacts=len(contacts))
+        case _:
+            facts = Facts()
+    return _report(identity, local, local.findings, facts)
 
 
 def _report(identity: Identity, local: Local, findings: Iterable[Finding], facts: Facts) -> Report:

@@ -1,4 +1,4 @@
-"""AlertRoute: its conditions and its target."""
+"""AlertRoute: its conditions. What it leads to comes with its links."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from tocsin.api.common import Identity
 from tocsin.api.conditions import Hint, Reason
 from tocsin.flow.compiler.conditions import conditions_of, contradiction
 from tocsin.flow.compiler.findings import Findings
-from tocsin.flow.compiler.local import Local, accepted_reason, channels
-from tocsin.flow.compiler.references import qualified
+from tocsin.flow.compiler.local import Local, accepted_reason
 from tocsin.flow.compiler.texts import (
     check_delimiters,
     check_matchers,
@@ -16,7 +15,7 @@ from tocsin.flow.compiler.texts import (
     check_template,
     examine,
 )
-from tocsin.flow.model import RouteFragment, Target, TemplateText
+from tocsin.flow.model import RouteFragment, TemplateText
 from tocsin.flow.templates import is_true
 
 TEMPLATE_FIELD = "spec.match.template"
@@ -42,10 +41,6 @@ def compile_route(identity: Identity, route: AlertRoute) -> Local:
         template=template,
         matchers=match.labels,
         regex=match.regex,
-        target=Target(
-            escalation_chain=qualified(spec.escalation_chain_ref, identity.namespace),
-            channels=channels(spec.chatops, identity.namespace),
-        ),
     )
     sound = _check(fragment, findings)
     _hint(fragment, findings)

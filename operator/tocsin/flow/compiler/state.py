@@ -41,7 +41,7 @@ class State:
     attached: Relation[Identity, Identity] = field(default_factory=Relation)
     """Route, rule or window -> Integrations."""
     uses: Relation[Identity, Identity] = field(default_factory=Relation)
-    """Integration -> AlertTemplates."""
+    """Object -> AlertTemplates, chains, channels, people and so on that it refers to and reaches."""
     claims: Relation[Identity, tuple[str, ...]] = field(default_factory=Relation)
     """Integration -> its token."""
 

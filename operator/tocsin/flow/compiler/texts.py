@@ -12,6 +12,7 @@ from tocsin.flow.compiler.findings import Findings
 from tocsin.flow.matchers import InvalidRegex, compile_regex
 from tocsin.flow.model import TemplateText
 from tocsin.flow.templates import Condition, Remark, TemplateProblem, comparison, lint, parse
+from tocsin.flow.templates.lint import KNOWN_NAMES
 
 DEFAULT_DELIMITERS = TemplateText(text="").delimiters
 """The very object, so that it is left out of encoded fragments."""
@@ -43,17 +44,17 @@ class Examination(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def examine(text: str, delimiters: tuple[str, str]) -> Examination:
-    """Never raises. Remembers recent texts: many objects of one team share theirs."""
+def examine(text: str, delimiters: tuple[str, str], names: frozenset[str] = KNOWN_NAMES) -> Examination:
+    """Never raises. Remembers recent texts: many objects of one team share theirs. `names`: variables that it has."""
     source = TemplateText(text=text, delimiters=delimiters)
     try:
         condition = comparison(parse(source))
     except TemplateProblem as problem:
         return Examination(Problem(problem.message, problem.line, problem.column))
-    if condition is not None and condition.exact:
+    if condition is not None and condition.exact and names is KNOWN_NAMES:
         # Nothing but comparisons of payload and labels with constants: there is nothing to remark.
         return Examination(None, condition=condition)
-    remarks = tuple(remark for remark in lint(source) if remark.kind != "constant")
+    remarks = tuple(remark for remark in lint(source, names=names) if remark.kind != "constant")
     return Examination(None, _constant(text, delimiters), condition, remarks)
 
 
@@ -71,12 +72,19 @@ def _constant(text: str, delimiters: tuple[str, str]) -> str | None:
     return literal.strip("\"'") if literal[0] in "\"'" else literal.capitalize()
 
 
-def check_template(template: TemplateText, field: str, findings: Findings, *, said: str = "") -> bool:
+def check_template(
+    template: TemplateText,
+    field: str,
+    findings: Findings,
+    *,
+    said: str = "",
+    names: frozenset[str] = KNOWN_NAMES,
+) -> bool:
     """Whether it parses; if not, the finding has the position inside the text. A bad template always fails.
 
-    Remarks of the kind `said` are left out: the caller says it better.
+    Remarks of the kind `said` are left out: the caller says it better. `names` are the variables that it has.
     """
-    examined = examine(template.text, template.delimiters)
+    examined = examine(template.text, template.delimiters, names)
     for remark in examined.remarks:
         if remark.kind == said:
             continue

@@ -10,7 +10,7 @@ from tocsin.api.durations import DAY, SECOND, parse_duration
 from tocsin.api.maintenancewindow import MaintenanceWindow, MaintenanceWindowSpec
 from tocsin.api.maintenancewindow import Schedule as ScheduleSpec
 from tocsin.flow.compiler.findings import Findings, checked_duration
-from tocsin.flow.compiler.local import Local, accepted_reason, channels
+from tocsin.flow.compiler.local import Local, accepted_reason
 from tocsin.flow.compiler.texts import check_matchers
 from tocsin.flow.model import Micros, WindowFragment
 from tocsin.flow.schedule import HORIZON, InvalidSchedule, Schedule, normalize_start, parse_exception
@@ -53,7 +53,6 @@ def _fragment(identity: Identity, spec: MaintenanceWindowSpec, findings: Finding
         exceptions=schedule.exceptions,
         matchers=spec.match_labels,
         on_end=spec.on_end.value,
-        announce_channels=() if announce is None else channels(announce.chatops, identity.namespace),
         announce_at_start=announce is not None and announce.at_start,
         announce_at_end=announce is not None and announce.at_end,
         announce_before=_notices(spec, findings),
