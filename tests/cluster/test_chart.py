@@ -18,6 +18,7 @@ from cluster_world import CHART, Operated, World, until
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "tests" / "chart" / "golden"
+(PREVIOUS,) = (ROOT / "tests" / "upgrade" / "previous").glob("tocsin-*.tgz")
 CASES = sorted(path.name.removesuffix(".in.yaml") for path in GOLDENS.glob("*.in.yaml"))
 # Kinds of others, whose CRDs are not on this server.
 FOREIGN = ("cert-manager.io", "gateway.networking.k8s.io", "gateway.nginx.org", "monitoring.coreos.com")
@@ -35,10 +36,10 @@ def restricted(world: World) -> World:
 def release(restricted: World) -> Iterator[Callable[..., World]]:
     """Installs or upgrades the release `tocsin` in the test's namespace; uninstalls what is left of it."""
 
-    def install(*values: str) -> World:
+    def install(*values: str, chart: Path = CHART) -> World:
         settings = [word for value in ("crds.enabled=false", *values) for word in ("--set", value)]
         restricted.plane.helm(
-            "upgrade", "--install", "tocsin", str(CHART), "-n", restricted.namespace, *settings
+            "upgrade", "--install", "tocsin", str(chart), "-n", restricted.namespace, *settings
         )
         return restricted
 
@@ -116,6 +117,19 @@ def test_from_one_pod_to_scaled_and_back(release: Callable[..., World]) -> None:
     release()
     assert names(world, "deployments") == {"tocsin"}
     assert names(world, "persistentvolumeclaims") == {"tocsin-data"}
+
+
+@pytest.mark.parametrize(
+    "values", [(), ("mode=scaled", "database.existingSecret=pg")], ids=["one pod", "scaled"]
+)
+def test_from_the_previous_chart_and_back(release: Callable[..., World], values: tuple[str, ...]) -> None:
+    """With the same values: no immutable field, no other names, the volume stays; `helm rollback` undoes it."""
+    world = release(*values, chart=PREVIOUS)
+    before = {kind: names(world, kind) for kind in ("deployments", "services", "persistentvolumeclaims")}
+    release(*values)
+    assert {kind: names(world, kind) for kind in before} == before
+    world.plane.helm("rollback", "tocsin", "1", "-n", world.namespace)
+    assert {kind: names(world, kind) for kind in before} == before
 
 
 def test_an_upgrade_that_changes_nothing_changes_nothing(release: Callable[..., World]) -> None:

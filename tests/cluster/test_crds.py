@@ -22,6 +22,7 @@ API = Path(__file__).parents[1] / "api"
 CASES = sorted((API / "cel").glob("*/*.yaml"))
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCALARS = [json.loads(line) for line in (API / "yaml_scalars.jsonl").read_text("utf-8").splitlines()]
+ACCEPTED = Path(__file__).parents[1] / "upgrade" / "previous" / "accepted.yaml"
 MUTATIONS = 600
 
 
@@ -133,6 +134,14 @@ def test_six_hundred_mutations_are_judged_alike(world: World) -> None:
             taken += 1
             assert answer["spec"] == expected["spec"], told
     assert MUTATIONS * 0.1 < taken < MUTATIONS * 0.9
+
+
+def test_what_the_previous_version_took_is_taken(world: World) -> None:
+    """By the server's own reading of the CRDs, too."""
+    for document in documents_of(ACCEPTED):
+        if document["kind"] in load_crds():
+            status, answer = send(world.plane, moved(document, world.namespace), world.namespace)
+            assert status < 300, (document, answer)
 
 
 def test_examples_are_applied_again_without_a_difference(world: World) -> None:

@@ -55,13 +55,14 @@ def request(
 
 @dataclass
 class Tocsin:
-    """`tocsin run` as users start it. `start` returns once it is ready; `kill` is kill -9, `stop` is SIGTERM."""
+    """`tocsin run`, or one role of it, as users start it. `start` returns once it is ready; `kill` is kill -9, `stop` is SIGTERM."""
 
     folder: Path
     database: str
     port: int = field(default_factory=free_port)
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ("run",)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,9 +79,9 @@ class Tocsin:
             sys.executable,
             "-m",
             "tocsin",
-            "run",
-            str(self.folder),
-            "--listen",
+            *self.command,
+            *((str(self.folder),) if self.command == ("run",) else ()),
+            "--health-listen" if self.command == ("dispatcher",) else "--listen",
             f"127.0.0.1:{self.port}",
             "--database",
             self.database,
