@@ -146,11 +146,13 @@ def claim(  # noqa: PLR0913 - who, what, how much, when, how long
     now: Micros,
     lease: int,
     kinds: Collection[str] | None = None,
+    without: Collection[str] = (),
 ) -> tuple[Delivery, ...]:
-    """Take up to `limit` due deliveries for `lease` microseconds, oldest first; no two callers get the same one."""
-    wanted = [_PENDING, delivery.c.due_at <= now]
-    if kinds is not None:
-        wanted.append(delivery.c.kind.in_(kinds))
+    """Take up to `limit` due deliveries for `lease` microseconds, oldest first; no two callers get the same one.
+
+    `without`: channels that are to wait.
+    """
+    wanted = [_PENDING, delivery.c.due_at <= now, *_of(kinds, without)]
     rows = (
         connection.execute(
             select(delivery)
@@ -218,7 +220,7 @@ def record(connection: Connection, outcomes: Iterable[Outcome]) -> frozenset[int
 
 def release(connection: Connection, now: Micros, *, kinds: Collection[str]) -> int:
     """Give back every claim, whoever holds it; how many. For a process that knows to be the only one, at its start."""
-    held = [delivery.c.state == 0, delivery.c.claimed_by.is_not(None), delivery.c.kind.in_(kinds)]
+    held = [_PENDING, delivery.c.claimed_by.is_not(None), delivery.c.kind.in_(kinds)]
     values = {"due_at": now, "claimed_by": None, "claimed_until": None}
     return connection.execute(update(delivery).where(*held).values(values)).rowcount
 
@@ -324,14 +326,14 @@ def first_due(
     without: Collection[str] = (),
 ) -> Micros | None:
     """Since when the oldest delivery that is due by now has been so; None if none is."""
-    wanted = [delivery.c.state == 0, delivery.c.due_at <= now, *_of(kinds, without)]
+    wanted = [_PENDING, delivery.c.due_at <= now, *_of(kinds, without)]
     due = connection.scalar(select(delivery.c.due_at).where(*wanted).order_by(delivery.c.due_at).limit(1))
     return None if due is None else Micros(due)
 
 
 def pending(connection: Connection, *, kinds: Collection[str]) -> int:
     """How many wait to be sent, or are on their way."""
-    query = select(func.count()).where(delivery.c.state == 0, delivery.c.kind.in_(kinds))
+    query = select(func.count()).where(_PENDING, delivery.c.kind.in_(kinds))
     return connection.scalar(query) or 0
 
 

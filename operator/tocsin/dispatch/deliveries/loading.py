@@ -1,0 +1,102 @@
+"""Everything that a batch of deliveries needs of the store, in one reading."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from tocsin.dispatch.deliveries.channels import Values, load_values, secret_name
+from tocsin.dispatch.deliveries.content import Subject, shows_first_alert
+from tocsin.dispatch.deliveries.parcels import order_of
+from tocsin.flow.model import ChannelFragment, ContactFragment
+from tocsin.flow.program import Program
+from tocsin.store import alerts, bundles, deliveries, groups, posted
+from tocsin.store.bundles import Firing
+from tocsin.store.deliveries import Delivery
+from tocsin.store.groups import AlertGroup
+from tocsin.store.keys import KeyRing
+from tocsin.store.posted import Posted
+
+LISTED = 20
+"""Groups that a bundle names; it counts all."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """`subjects` by group and whether it is its first alert (else its last); `posted` by group and channel;
+    `bundles` by the id of their delivery; `values`: the secrets that were asked for.
+    """
+
+    groups: Mapping[int, AlertGroup]
+    subjects: Mapping[tuple[int, bool], Subject]
+    posted: Mapping[tuple[int, str], Posted]
+    bundles: Mapping[int, Firing]
+    values: Values
+
+
+def load(
+    connection: Connection,
+    keys: KeyRing,
+    program: Program,
+    batch: Sequence[Delivery],
+    opened: Collection[ChannelFragment],
+) -> Loaded:
+    """`opened`: the channels that are about to be opened, whose secrets are needed."""
+    channels = program.targets.channels
+    numbers = {one.group for one in batch if one.group is not None}
+    found = groups.get_some(connection, numbers) if numbers else {}
+    wanted = {
+        (one.group, shows_first_alert(channels[one.channel]))
+        for one in batch
+        if one.group in found and one.channel in channels
+    }
+    secrets = {secret_name(key) for fragment in opened for key in fragment.secrets.values()}
+    for one in batch:
+        contact = contact_of(program, one)
+        if contact is not None and contact.address_secret is not None:
+            secrets.add(secret_name(contact.address_secret))
+    return Loaded(
+        groups=found,
+        subjects={
+            (number, first): _subject(connection, found[number], first=first)
+            for number, first in wanted
+            if number is not None
+        },
+        posted={
+            (one.group, one.channel): one
+            for one in (posted.list_posted(connection, sorted(found)) if found else ())
+        },
+        bundles={one.id: _firing(connection, one) for one in batch if one.kind == deliveries.BUNDLE},
+        values=load_values(connection, keys, secrets),
+    )
+
+
+def contact_of(program: Program, delivery: Delivery) -> ContactFragment | None:
+    """How a channel reaches the responder: by the contact that was chosen, else by another one that they have there."""
+    responder = program.targets.responders.get(delivery.responder)
+    if responder is None:
+        return None
+    there = [contact for contact in responder.contacts if contact.channel == delivery.channel]
+    return next(
+        (contact for contact in there if contact.name == delivery.contact), there[0] if there else None
+    )
+
+
+def _firing(connection: Connection, bundle: Delivery) -> Firing:
+    order = order_of(bundle.data)
+    key, since = order.bundle or bundle.key, order.since or bundle.created_at
+    return bundles.firing(connection, key, since, limit=LISTED)
+
+
+def _subject(connection: Connection, group: AlertGroup, *, first: bool) -> Subject:
+    """The alert to show; where its payload is not kept, the other one of first and last if that has its own."""
+    reads = (alerts.first, alerts.last) if first else (alerts.last, alerts.first)
+    shown = None
+    for read in reads:
+        alert = read(connection, group.number)
+        shown = shown or alert
+        body = alerts.payload_of(connection, alert.id) if alert is not None and alert.has_payload else None
+        if body is not None:
+            return Subject(group=group, alert=alert, payload=msgspec.json.decode(body))
+    return Subject(group=group, alert=shown)

@@ -1,0 +1,311 @@
+"""Sends what waits: claims deliveries, prepares them, sends them side by side, records what came of it.
+
+At least once: a message whose process died between sending and recording is sent again, under the same key, when its
+lease ends. Claims, readings and records are made for many at once; in between nothing is held but memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+
+from tocsin.dispatch.clock import SECOND, Clock
+from tocsin.dispatch.deliveries import updates
+from tocsin.dispatch.deliveries.bundling import Bundler
+from tocsin.dispatch.deliveries.channels import Channels
+from tocsin.dispatch.deliveries.loading import load
+from tocsin.dispatch.deliveries.meters import DeliveryMeters
+from tocsin.dispatch.deliveries.parcels import Parcel, Result
+from tocsin.dispatch.deliveries.preparing import KINDS, Preparing
+from tocsin.dispatch.deliveries.recording import Recording, pause_of
+from tocsin.dispatch.deliveries.sending import Sending
+from tocsin.dispatch.deliveries.traffic import Traffic
+from tocsin.dispatch.dispatcher import DispatchStore, hide_parameters
+from tocsin.dispatch.live import Live, catching_up
+from tocsin.flow.model import Micros
+from tocsin.flow.program import Program
+from tocsin.notify.tools import Tools
+from tocsin.store import deliveries
+from tocsin.store.deliveries import Delivery
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.keys import KeyRing
+from tocsin.telemetry import Telemetry
+
+T = TypeVar("T")
+
+LEASE = 30 * SECOND
+"""Longer than a message may wait for its turn and be on its way (`traffic`, `sending`)."""
+
+BATCH = 100
+RECORDED_AT_ONCE = 200
+
+LOOK_EVERY = 0.2
+"""Seconds. What this process writes wakes it; what others write is seen by looking."""
+
+COUNT_EVERY = 5.0
+STORE_PAUSE = 0.5
+STOP_WITHIN = 15.0
+TURNS_WITHIN = 30.0
+"""A loop that has not been round for so long is stuck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a worker sends with. `keys` open the credentials in the store.
+
+    `sole`: no other process can hold a claim, so those of the last run are given back at once.
+    """
+
+    tools: Tools
+    keys: KeyRing = field(repr=False)
+    sole: bool = False
+
+
+class Claimed(NamedTuple):
+    """What `prepare` is for, and the flow that it was claimed under."""
+
+    batch: list[Delivery]
+    program: Program
+    bundled: int
+
+
+class Worker:
+    """`run` until `stop`; or `run_due` to do all that is due now. One event loop; `wake` from anywhere."""
+
+    def __init__(
+        self, store: DispatchStore, live: Live, means: Means, *, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._means = means
+        self._clock = clock
+        self._log = telemetry.log
+        self.meters = DeliveryMeters(telemetry.registry)
+        self._channels = Channels(means.tools)
+        self._bundler = Bundler()
+        self._recording = Recording(live, clock, self.meters)
+        self._traffic = Traffic(Sending(live, self._channels, self.meters, telemetry).send, self._finished)
+        self._results: list[Result] = []
+        self._paused: dict[str, Micros] = {}
+        self._now = Micros(0)
+        self._owner = f"worker-{secrets.token_hex(6)}"
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._to_record = asyncio.Event()
+        self._stopping = False
+        self._turned = time.monotonic()
+
+    # --- from outside ---
+
+    def wake(self) -> None:
+        """Look now: something is to be sent. From any thread; without effect before `run`."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._woken.set)
+
+    def stop(self) -> None:
+        """`run` returns once what is in flight has arrived and is recorded; what has not begun is given back."""
+        self._stopping = True
+        self._woken.set()
+
+    @property
+    def turning(self) -> bool:
+        return time.monotonic() - self._turned < TURNS_WITHIN
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """Channels that are kept waiting on purpose: full, or paused by what they answered."""
+        return self._traffic.full | {channel for channel, until in self._paused.items() if until > self._now}
+
+    def follow(self) -> None:
+        """A new flow is in force: what is not declared any more is forgotten."""
+        targets = self._live.program.targets
+        self._recording.health.forget(targets.channels)
+        self.meters.forget_people({person.username for person in targets.responders.values()})
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Sends what is due until `stop`. An unreachable store is waited for."""
+        self._loop = asyncio.get_running_loop()
+        recorder = asyncio.create_task(self._record_for_ever(), name="record deliveries")
+        chores = asyncio.create_task(self._chores(), name="edits and counts")
+        try:
+            await self._patiently(self._take_over)
+            while not self._stopping:
+                self._woken.clear()
+                self._turned = time.monotonic()
+                if not await self._patiently(self.step):
+                    await self._wait(LOOK_EVERY)
+        finally:
+            chores.cancel()
+            self._traffic.give_back()
+            await self._traffic.settle(STOP_WITHIN)
+            recorder.cancel()
+            await asyncio.gather(recorder, chores, return_exceptions=True)
+            await self._patiently(self._record)
+            self._loop = None
+
+    async def run_due(self) -> int:
+        """Everything that is due now, until it is recorded; how many deliveries were claimed. For tests."""
+        done = 0
+        while True:
+            claimed = await self.step()
+            while not self._traffic.idle:
+                await self._traffic.any_landed()
+            await self._record()
+            if not claimed:
+                return done
+            done += claimed
+
+    async def step(self) -> int:
+        """Claims what is due and sets it in motion; how many deliveries that were. Raises StoreUnavailable."""
+        if self._traffic.room <= 0:
+            return 0
+        busy, paused = self._traffic.full, dict(self._paused)
+        if not await self._store.read(lambda connection: self._is_due(connection, busy, paused)):
+            return 0
+        claimed = await self._store.write(lambda connection: self._claim(connection, busy, paused))
+        self.meters.bundled(claimed.bundled)
+        await self._set_in_motion(claimed)
+        return len(claimed.batch) + claimed.bundled
+
+    # --- claiming ---
+
+    def _is_due(self, connection: Connection, busy: frozenset[str], paused: Mapping[str, Micros]) -> bool:
+        self._now = now = self._clock.now(connection)
+        without = busy | {channel for channel, until in paused.items() if until > now}
+        return deliveries.first_due(connection, now, kinds=KINDS, without=without) is not None
+
+    def _claim(self, connection: Connection, busy: frozenset[str], paused: Mapping[str, Micros]) -> Claimed:
+        now = self._clock.now(connection)
+        program = self._live.program
+        if catching_up(connection, program, now) is not None:
+            return Claimed([], program, 0)
+        batch = deliveries.claim(
+            connection,
+            self._owner,
+            limit=min(BATCH, self._traffic.room),
+            now=now,
+            lease=LEASE,
+            kinds=KINDS,
+            without=busy | {channel for channel, until in paused.items() if until > now},
+        )
+        alone = self._bundler.sift(connection, batch, program.targets, now)
+        return Claimed(alone, program, len(batch) - len(alone))
+
+    async def _set_in_motion(self, claimed: Claimed) -> None:
+        if not claimed.batch:
+            return
+        batch, program = claimed.batch, claimed.program
+        to_open = self._channels.missing(program, {one.channel for one in batch})
+        loaded = await self._store.read(
+            lambda connection: load(connection, self._means.keys, program, batch, tuple(to_open.values()))
+        )
+        self._channels.open(program, to_open, loaded.values)
+        preparing = Preparing(program, self._channels, loaded, self._means.tools.console_url)
+        # Rendering is CPU work that users' templates decide about: in a thread, so that others get their turns.
+        ready = await asyncio.to_thread(lambda: [preparing.prepare(one, self._log) for one in batch])
+        for one in ready:
+            if isinstance(one, Result):
+                self._finished(one)
+        self._traffic.add(one for one in ready if isinstance(one, Parcel))
+
+    # --- recording ---
+
+    def _finished(self, result: Result) -> None:
+        self._results.append(result)
+        pause = pause_of(result)
+        if pause:
+            channel = result.delivery.channel
+            self._paused[channel] = Micros(max(self._paused.get(channel, 0), self._now + pause))
+            self._traffic.give_back(channel, again=pause)
+        self._to_record.set()
+
+    async def _record(self) -> None:
+        while self._results:
+            some = self._results[:RECORDED_AT_ONCE]
+            endings = await self._store.write(partial(self._recording.record, results=some))
+            del self._results[: len(some)]
+            self._recording.count(endings)
+
+    async def _record_for_ever(self) -> None:
+        while True:
+            await self._to_record.wait()
+            self._to_record.clear()
+            await self._patiently(self._record)
+            if self._results:
+                self._to_record.set()
+            self._woken.set()
+
+    # --- the loops ---
+
+    async def _take_over(self) -> None:
+        if self._means.sole:
+            await self._store.write(
+                lambda connection: deliveries.release(connection, self._clock.now(connection), kinds=KINDS)
+            )
+
+    async def _chores(self) -> None:
+        counted = -COUNT_EVERY
+        while True:
+            await asyncio.sleep(updates.EVERY)
+            await self._patiently(self.edit_late)
+            if time.monotonic() - counted >= COUNT_EVERY:
+                counted = time.monotonic()
+                await self._patiently(self.count)
+
+    async def edit_late(self) -> int:
+        """Enqueues edits of messages that say less than there is; how many. Raises StoreUnavailable."""
+        program = self._live.program
+
+        def edits(channel: str) -> bool | None:
+            way = self._channels.get(program, channel)
+            return None if way is None else way.edits
+
+        def enqueue(connection: Connection) -> int:
+            return updates.enqueue_late(connection, edits, self._clock.now(connection))
+
+        def is_any(connection: Connection) -> bool:
+            return updates.is_any_behind(connection, self._clock.now(connection))
+
+        return await self._store.write(enqueue) if await self._store.read(is_any) else 0
+
+    async def count(self) -> None:
+        """Reads how much waits, for the metrics. Raises StoreUnavailable."""
+
+        def read(connection: Connection) -> tuple[int, int]:
+            now = self._clock.now(connection)
+            oldest = deliveries.first_due(connection, now, kinds=KINDS)
+            return deliveries.pending(connection, kinds=KINDS), 0 if oldest is None else now - oldest
+
+        waiting, age = await self._store.read(read)
+        self.meters.pending.set(waiting)
+        self.meters.oldest.set(age / SECOND)
+        self._bundler.forget_old(self._now)
+        self._paused = {channel: until for channel, until in self._paused.items() if until > self._now}
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """What `work` returns; None if it could not be done now. Whatever goes wrong, messages must go on."""
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            self._log.warning("messages wait for the store", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - as said
+            hide_parameters(error)
+            self._log.error("sending messages stumbled and goes on", exc_info=error)
+        await asyncio.sleep(STORE_PAUSE)
+        return None
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
