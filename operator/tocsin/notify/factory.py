@@ -17,7 +17,13 @@ from tocsin.notify import (
     twilio,
 )
 from tocsin.notify.channel import Channel, DeliveryFailed, FailureReason
+from tocsin.notify.discord import Discord
+from tocsin.notify.mattermost import Mattermost
+from tocsin.notify.msteams import MSTeams
+from tocsin.notify.slack import Slack
+from tocsin.notify.telegram import Telegram
 from tocsin.notify.tools import Tools
+from tocsin.notify.webhook import Webhook
 
 Constructor = Callable[[ChannelFragment, Mapping[str, str], Tools], Channel]
 
@@ -31,6 +37,12 @@ _CONSTRUCTORS: Mapping[str, Constructor] = MappingProxyType(
         "pagerduty": pagerduty.build,
         "pushover": pushover.build,
         "twilio": twilio.build,
+        "webhook": Webhook,
+        "telegram": Telegram,
+        "slack": Slack,
+        "msteams": MSTeams,
+        "mattermost": Mattermost,
+        "discord": Discord,
     }
 )
 """By the member of the NotificationChannel that is set."""
