@@ -14,17 +14,13 @@ from typing import Any, Self
 import kopf
 from aiohttp import web
 
+from tocsin.api.crds import load_crds
+
 Key = tuple[str, str, str]
 """Plural, namespace, name."""
 
 GROUPS = {
-    "tocsin.dev/v1alpha1": {
-        "alertroutes": "AlertRoute",
-        "alerttemplates": "AlertTemplate",
-        "integrations": "Integration",
-        "labelrules": "LabelRule",
-        "maintenancewindows": "MaintenanceWindow",
-    },
+    "tocsin.dev/v1alpha1": {crd.plural: crd.kind for crd in load_crds().values()},
     "coordination.k8s.io/v1": {"leases": "Lease"},
     "v1": {
         "secrets": "Secret",

@@ -23,11 +23,11 @@
 {{- end }}
 
 {{- define "tocsin.kinds" -}}
-[alertroutes, alerttemplates, integrations, labelrules, maintenancewindows]
+[alertroutes, alerttemplates, escalationchains, integrations, labelrules, maintenancewindows, notificationchannels, oncallschedules, outgoingwebhooks, responders]
 {{- end }}
 
 {{- define "tocsin.statuses" -}}
-[alertroutes/status, alerttemplates/status, integrations/status, labelrules/status, maintenancewindows/status]
+[alertroutes/status, alerttemplates/status, escalationchains/status, integrations/status, labelrules/status, maintenancewindows/status, notificationchannels/status, oncallschedules/status, outgoingwebhooks/status, responders/status]
 {{- end }}
 
 {{- define "tocsin.operatorSubject" -}}
