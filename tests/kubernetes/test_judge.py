@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.api.objects import parse_object
+from tocsin.api.objects import KINDS, parse_object
 from tocsin.control.kubernetes.admission.judge import Judge
 from tocsin.control.kubernetes.admission.review import GroupVersionKind, Question, Ruling
 from tocsin.flow.compiler import Compiled, compile_flow
@@ -181,7 +181,7 @@ def test_what_is_let_through_unread() -> None:
     assert rule(bad, bad, sub_resource="status").outcome == "allowed"
     leaving = route("{{ other", deletionTimestamp="2026-07-01T12:00:00Z", finalizers=[])
     assert rule(leaving, bad).outcome == "allowed"
-    assert rule({**bad, "kind": "Responder"}).outcome == "allowed"
+    assert rule({**bad, "kind": "ConfigMap"}).outcome == "allowed"
 
 
 def test_a_name_to_come_is_no_mistake() -> None:
@@ -196,10 +196,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-KINDS = ("Integration", "AlertRoute", "AlertTemplate", "LabelRule", "MaintenanceWindow")
 
 
-@given(st.sampled_from(KINDS), json_values, json_values, json_values)
+@given(st.sampled_from(sorted(KINDS)), json_values, json_values, json_values)
 @settings(max_examples=150, deadline=None)
 def test_nothing_that_anybody_sends_is_an_error(kind: str, spec: Any, metadata: Any, old: Any) -> None:
     """The API server checks schemas first; whoever else reaches the port does not."""
