@@ -50,7 +50,10 @@ class TookTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the group's log. `details` are short texts; `reason` among them is the sentence for people."""
+    """One entry of the group's log. `details` are short texts; `reason` among them is the sentence for people.
+
+    `step` and `pass` in details count from one, as people do.
+    """
 
     kind: LogKind
     details: dict[str, str]

@@ -52,8 +52,8 @@ class Due(Generic[E]):
 
     @property
     def skipped(self) -> str:
-        """Indices of the steps or rules that made way, ascending; empty if none did."""
-        return ", ".join(map(str, sorted(self._skipped)))
+        """The steps or rules that made way, counted from one; empty if none did."""
+        return ", ".join(str(index + 1) for index in sorted(self._skipped))
 
     def until(self, at: Micros, delay: int, now: Micros) -> Micros:
         """The end of a wait whose nominal begin is `at`: who is told late still gets the whole time to act."""

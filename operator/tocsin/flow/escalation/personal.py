@@ -101,7 +101,7 @@ def advance_personal(run: PersonalRun, facts: PersonFacts, now: Micros) -> Perso
     if now < run.resume_at:
         return PersonalAdvance(run=run, resume_at=run.resume_at)
     if facts.responder is None:
-        reason = f"there is no Responder {run.responder} (deleted, suspended or refused meanwhile)"
+        reason = f"there is no Responder {run.responder} any more: it is deleted, suspended or refused"
         return PersonalAdvance(run=stop_personal(run), effects=(_failed(run, reason),))
     if not run.rules:
         reason = f"Responder {run.responder} has neither rules nor a contact: nobody is told"

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from tocsin.flow.escalation.effects import Effect, Log, Notify, Publish, ResolveGroup, Trigger
+from tocsin.flow.escalation.effects import Effect, Log
 from tocsin.flow.groups import LogKind
+
+_NOT_DONE = "not carried out: Debug maintenance"
 
 
 def rehearsed(effects: Iterable[Effect]) -> tuple[Log, ...]:
-    """The same as entries of the log only: nobody is told, no turn is taken, nothing is resolved.
+    """Entries of the log only, which name whom each step would have told: nobody is, no turn is taken, nothing resolved.
 
     The run itself goes on as if it had happened, so waits, windows and passes are those of the real thing.
     """
-    return tuple(_logs(effects))
+    return tuple(_marked(effect) for effect in effects if isinstance(effect, Log))
 
 
-def _logs(effects: Iterable[Effect]) -> Iterator[Log]:
-    for effect in effects:
-        match effect:
-            case Log():
-                yield effect
-            case Notify(responder=name, step=step, importance=importance):
-                yield _would(step, f"would have told Responder {name} by the {importance.lower()} rules")
-            case Publish(channel=name, step=step):
-                yield _would(step, f"would have posted to NotificationChannel {name}")
-            case Trigger(webhook=name, step=step):
-                yield _would(step, f"would have run OutgoingWebhook {name}")
-            case ResolveGroup():
-                yield Log(
-                    kind=LogKind.ESCALATION_TRIGGERED, details={"reason": "would have resolved the group"}
-                )
-            case _:
-                pass
-
-
-def _would(step: str, reason: str) -> Log:
-    return Log(kind=LogKind.ESCALATION_TRIGGERED, details={"step": step, "reason": reason})
+def _marked(entry: Log) -> Log:
+    """Entries that have no reason yet and no time are of steps that would have done something."""
+    done = entry.kind is LogKind.ESCALATION_TRIGGERED and entry.details.keys().isdisjoint(("reason", "until"))
+    return Log(kind=entry.kind, details={**entry.details, "reason": _NOT_DONE}) if done else entry

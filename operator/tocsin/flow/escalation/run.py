@@ -15,24 +15,39 @@ from tocsin.flow.escalation.effects import Effect, Log, ResolveGroup
 from tocsin.flow.escalation.facts import Facts, OnDuty
 from tocsin.flow.escalation.overdue import LATE, Due
 from tocsin.flow.escalation.snapshot import Snapshot, is_current
-from tocsin.flow.escalation.telling import Place, Teller, member_of, once_each
+from tocsin.flow.escalation.telling import Place, Teller, member_of, once_each, turns_in
 from tocsin.flow.escalation.timewindow import inside, next_start
 from tocsin.flow.groups import LogKind, State
 from tocsin.flow.model import Micros
 from tocsin.flow.targets import Targets
 from tocsin.flow.zones import UnknownTimeZone
 
-__all__ = ["MIN_PASS", "Advance", "Facts", "OnDuty", "Run", "advance", "ends", "new_alert", "start"]
+__all__ = [
+    "BROKEN_WAIT",
+    "MIN_PASS",
+    "Advance",
+    "Facts",
+    "OnDuty",
+    "Run",
+    "advance",
+    "ends",
+    "new_alert",
+    "start",
+]
 
 MIN_PASS = MINUTE
 """A chain that repeats takes at least this long for a pass, so that one without waits is no alarm that never ends."""
+
+BROKEN_WAIT = 5 * MINUTE
+"""How long a wait lasts whose duration cannot be read (R-ESC-11)."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an escalation stands: stored after each advance, replaced at every start.
 
     `cursor`: index of the next step. `passes`: how often a step went back to the first one. `paused`: waits for the
-    next alert, not for a moment. `pause_logged` and `edit_logged`: what was said once is not said again.
+    next alert, not for a moment. `pause_logged` and `edit_logged`: what was said once is not said again. `turns`: whom
+    each round robin told in this run, by index of the step.
     """
 
     snapshot: Snapshot
@@ -43,6 +58,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     paused: bool = False
     pause_logged: bool = False
     edit_logged: bool = False
+    turns: dict[str, tuple[str, ...]] = {}
     finished: bool = False
 
 
@@ -98,7 +114,7 @@ class _Walk:
         self._now = now
         self._at = run.resume_at
         self._due: Due[Effect] = Due(late=now - run.resume_at > LATE)
-        self._teller = Teller(facts, self._due)
+        self._teller = Teller(facts, self._due, run.turns)
 
     def walk(self) -> Advance:
         steps = self._snapshot.steps
@@ -109,6 +125,11 @@ class _Walk:
             self._due.add(len(steps), Log(kind=LogKind.ESCALATION_FINISHED, details={}))
             self._run = replace(self._run, finished=True)
         notes = self._notes()
+        turns = turns_in(self._due.effects)
+        if turns:
+            had = self._run.turns
+            taken = {step: (*had.get(step, ()), *names) for step, names in turns.items()}
+            self._run = replace(self._run, turns={**had, **taken})
         over = self._run.finished or self._run.paused
         return Advance(
             run=self._run,
@@ -122,20 +143,20 @@ class _Walk:
         self._run = replace(self._run, cursor=index + 1)
         if index in self._broken:
             self._teller.fail(place, self._broken[index])
-        elif step.wait is not None:
+            return step.wait is None or self._wait(place, BROKEN_WAIT)
+        if step.wait is not None:
             return self._wait(place, parse_duration(step.wait.duration))
-        elif step.continue_in_time_window is not None:
+        if step.continue_in_time_window is not None:
             return self._window(place, step.continue_in_time_window)
-        elif step.continue_if_more_alerts is not None:
+        if step.continue_if_more_alerts is not None:
             return self._count(place, step.continue_if_more_alerts)
-        elif step.repeat is not None:
+        if step.repeat is not None:
             return self._repeat(place, step.repeat)
-        elif step.resolve is not None:
+        if step.resolve is not None:
             self._due.add(index, place.ran(), ResolveGroup())
             self._run = replace(self._run, finished=True)
             return False
-        else:
-            self._teller.tell(place, step)
+        self._teller.tell(place, step)
         return True
 
     def _wait(self, place: Place, duration: int) -> bool:

@@ -5,7 +5,7 @@ What cannot be found is an entry of the log; the others of the step are told all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -34,7 +34,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.index}.{self.passes}" if self.passes else str(self.index)
 
     def entry(self, kind: LogKind, **details: str) -> Log:
-        return Log(kind=kind, details={"step": self.key, "type": self.type, **details})
+        later = {"pass": str(self.passes + 1)} if self.passes else {}
+        return Log(kind=kind, details={"step": str(self.index + 1), "type": self.type, **later, **details})
 
     def ran(self, **details: str) -> Log:
         return self.entry(LogKind.ESCALATION_TRIGGERED, **details)
@@ -52,10 +53,11 @@ def member_of(step: Step) -> str:
 
 
 class Teller:
-    """Runs telling steps into `due`."""
+    """Runs telling steps into `due`. `taken`: whom each round robin of this run told already, by index of the step."""
 
-    def __init__(self, facts: Facts, due: Due[Effect]) -> None:
+    def __init__(self, facts: Facts, due: Due[Effect], taken: Mapping[str, tuple[str, ...]]) -> None:
         self._facts = facts
+        self._taken = taken
         self._targets = facts.targets
         self._due = due
 
@@ -83,24 +85,23 @@ class Teller:
         self._notify(place, self._known(place, names), step.importance)
 
     def _next_responder(self, place: Place, step: RespondersStep) -> None:
-        """By user name, then by name: the one after the last that was told, else the first (R-ESC-15)."""
+        """By user name, then by name: the one after the last that was told (R-ESC-15).
+
+        All groups of a step share its turns. But a later pass of one run tells whom that run has not told yet, however
+        many other groups took turns meanwhile (S-39).
+        """
         known = self._known(place, [name_of(ref) for ref in step.responder_refs])
         if not known:
             return
         self._due.telling()
-        turns = sorted(known, key=lambda name: (self._targets.responders[name].username, name))
-        last = self._last_in_turn(place)
-        chosen = turns[(turns.index(last) + 1) % len(turns)] if last in turns else turns[0]
+        turn = str(place.index)
+        told = (*self._taken.get(turn, ()), *turns_in(self._due.effects).get(turn, ()))
+        last = self._facts.last_in_turn(place.chain, turn)
+        row = sorted(known, key=lambda name: (self._targets.responders[name].username, name))
+        after = row.index(last) + 1 if last in row else 0
+        chosen = min(row[after:] + row[:after], key=told.count)
         self._notify(place, [chosen], step.importance)
-        self._due.add(place.index, TookTurn(chain=place.chain, step=str(place.index), responder=chosen))
-
-    def _last_in_turn(self, place: Place) -> str:
-        """Of this very advance, if the step had a turn in it: several passes may be due at once."""
-        step = str(place.index)
-        for effect in reversed(self._due.effects):
-            if isinstance(effect, TookTurn) and effect.step == step:
-                return effect.responder
-        return self._facts.last_in_turn(place.chain, step)
+        self._due.add(place.index, TookTurn(chain=place.chain, step=turn, responder=chosen))
 
     def _on_call(self, place: Place, step: OnCallStep) -> None:
         schedule = name_of(step.schedule_ref)
@@ -158,6 +159,15 @@ class Teller:
         self._due.add(place.index, ran, *notes)
 
 
+def turns_in(effects: Iterable[Effect]) -> dict[str, tuple[str, ...]]:
+    """Whom each round robin told, by index of the step."""
+    found: dict[str, tuple[str, ...]] = {}
+    for effect in effects:
+        if isinstance(effect, TookTurn):
+            found[effect.step] = (*found.get(effect.step, ()), effect.responder)
+    return found
+
+
 def once_each(effects: Iterable[Effect]) -> tuple[Effect, ...]:
     """A person whom several due steps tell is told once, by the important rules if any of the steps says so."""
     found: list[Effect] = []
@@ -181,7 +191,7 @@ def name_of(ref: ObjectRef) -> str:
 
 
 def _missing(kind: str, name: str) -> str:
-    return f"there is no {kind} {name} (deleted, suspended or refused since the escalation began)"
+    return f"there is no {kind} {name}: it is not declared, suspended or refused"
 
 
 def _listed(names: list[str]) -> str:
