@@ -130,3 +130,24 @@ async def test_a_changed_secret_alone_is_a_new_revision(published: Published) ->
     first = await published.publish(bearer + SECRET % ("hush" * 8))
     second = await published.publish(bearer + SECRET % ("shhh" * 8))
     assert second.number == first.number + 1
+
+
+async def test_credentials_of_channels_and_people_go_with_their_last_reference(published: Published) -> None:
+    """Everything that a dispatcher needs for a request or a message, and nothing longer than it is needed."""
+    header = "---\napiVersion: tocsin.dev/v1alpha1\nkind: %s\nmetadata: {name: x}\nspec: %s\n"
+    channel = header % ("NotificationChannel", "{discord: {urlSecretRef: {name: token, key: token}}}")
+    person = header % (
+        "Responder",
+        "{contacts: [{name: a, channelRef: {name: x}, addressSecretRef: {name: more, key: address}}]}",
+    )
+    more = (
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: more}\nstringData: {address: '1', unused: '2'}\n"
+    )
+    await published.publish(channel + person + SECRET % "hush" + more)
+    assert published.publisher.findings == ()
+    values = await published.store.read(lambda c: credentials.load_secrets(c, published.store.keys))
+    assert values == {("default", "token", "token"): b"hush", ("default", "more", "address"): b"1"}
+    await published.publish(person + SECRET % "hush" + more)
+    assert set(await published.store.read(credentials.secret_digests)) == {("default", "more", "address")}
+    await published.publish(SECRET % "hush" + more)
+    assert await published.store.read(credentials.secret_digests) == {}

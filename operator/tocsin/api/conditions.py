@@ -147,8 +147,8 @@ class Hint(StrEnum):
     """A schedule has nobody on call at some time within the next two weeks."""
     UNREACHABLE_STEP = "UnreachableStep"
     """A step stands after one that ends the escalation."""
-    REPEATS_AT_ONCE = "RepeatsAtOnce"
-    """A chain repeats its steps without a wait between them."""
+    REPEATS_WITHOUT_WAIT = "RepeatsWithoutWait"
+    """A chain repeats its steps without a wait among them."""
     NO_EFFECT = "NoEffect"
     """A field is valid, but does nothing beside what else is set."""
 

@@ -12,6 +12,7 @@ from tocsin.api.common import Finding, Identity
 from tocsin.api.conditions import Reason
 from tocsin.api.integration import AuthMode
 from tocsin.flow.model import Flow, IntegrationFragment, Micros, SecretKey
+from tocsin.flow.secrets import secret_keys
 from tocsin.store import credentials
 from tocsin.store.credentials import GivenToken, SecretName
 from tocsin.store.keys import KeyRing
@@ -108,7 +109,7 @@ class Vault:
 
     def _store_secrets(self, connection: Connection, flow: Flow, now: Micros) -> None:
         wanted = {
-            _name(key): key.digest for _, fragment in _integrations(flow) for key in _referenced(fragment)
+            _name(key): key.digest for fragment in flow.fragments.values() for key in secret_keys(fragment)
         }
         stored = credentials.secret_digests(connection)
         changed = {
@@ -143,12 +144,6 @@ def _integrations(flow: Flow) -> Iterable[tuple[Identity, IntegrationFragment]]:
         fragment = flow.fragments[digest]
         if isinstance(fragment, IntegrationFragment):
             yield identity, fragment
-
-
-def _referenced(fragment: IntegrationFragment) -> Iterable[SecretKey]:
-    """Secrets that the receiver must hold; the token of a URL is kept apart."""
-    auth = fragment.auth
-    return (key for key in (auth.username, auth.password, auth.secret) if key is not None)
 
 
 def _name(key: SecretKey) -> SecretName:

@@ -13,13 +13,13 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tocsin.api.alerttemplate import AlertTemplate
-from tocsin.api.common import Identity, SharingFrom
-from tocsin.api.integration import Auth, AuthMode, Integration
+from tocsin.api.common import Identity, Sharing, SharingFrom
+from tocsin.api.integration import AuthMode, Integration
 from tocsin.api.objects import AnyObject
 from tocsin.control.kubernetes.client import Api, ApiError
 from tocsin.control.kubernetes.problems import Signals
 from tocsin.control.kubernetes.resources import CONFIG_MAPS, NAMESPACES, SECRETS, Resource, Scope
+from tocsin.control.needs import needs_of
 from tocsin.flow.inventory import Draft, SecretId
 
 REFRESH_EVERY = 60.0
@@ -162,28 +162,14 @@ class References:
         self._read[identity] = held
 
     def _needs_of(self, identity: Identity, declared: AnyObject | None) -> Iterator[Identity]:
-        if not isinstance(declared, Integration | AlertTemplate):
+        if declared is None:
             return
-        namespace = identity.namespace
-        for source in declared.spec.templates_from:
-            yield Identity("ConfigMap", namespace, source.config_map_key_ref.name)
-        if self._scope.namespaces and declared.spec.sharing.namespaces.from_ is SharingFrom.SELECTOR:
+        yield from needs_of(identity, declared)
+        sharing = getattr(declared.spec, "sharing", Sharing())
+        if self._scope.namespaces and sharing.namespaces.from_ is SharingFrom.SELECTOR:
             yield from (Identity("Namespace", "", name) for name in self._scope.namespaces)
-        if isinstance(declared, Integration):
-            yield from (Identity("Secret", namespace, name) for name in _secret_names(declared.spec.auth))
-            if has_endpoint_secret(declared):
-                yield endpoint_secret(identity)
-
-
-def _secret_names(auth: Auth) -> Iterator[str]:
-    refs = [auth.token_secret_ref]
-    if auth.basic is not None:
-        refs += [auth.basic.username_secret_ref, auth.basic.password_secret_ref]
-    if auth.bearer is not None:
-        refs.append(auth.bearer.secret_ref)
-    if auth.hmac is not None:
-        refs.append(auth.hmac.secret_ref)
-    return (ref.name for ref in refs if ref is not None)
+        if isinstance(declared, Integration) and has_endpoint_secret(declared):
+            yield endpoint_secret(identity)
 
 
 def _held(body: Mapping[str, Any]) -> Held:

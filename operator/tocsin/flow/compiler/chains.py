@@ -125,9 +125,9 @@ def _hint(steps: tuple[Step, ...], findings: Findings) -> None:
         if step.repeat is not None and not any(_holds_up(earlier) for earlier in steps[:index]):
             findings.warn(
                 f"spec.steps[{index}].repeat",
-                Hint.REPEATS_AT_ONCE,
-                f"the steps before it are repeated {step.repeat.times} times at once, because none of them waits: "
-                "put a wait before it",
+                Hint.REPEATS_WITHOUT_WAIT,
+                f"the steps before it are repeated {step.repeat.times} times, a minute apart, because none of them "
+                "waits: put a wait before it",
             )
 
 
