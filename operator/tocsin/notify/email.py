@@ -117,6 +117,8 @@ class Email:
             case aiosmtplib.SMTPNotSupported():
                 message = f"{host} does not offer what spec.email asks for: {self._clean(str(error))}"
                 return DeliveryFailed(FailureReason.CLIENT_ERROR, message, permanent=True)
+            case aiosmtplib.SMTPConnectError() if isinstance(error.__cause__, OSError):
+                return self._failure(error.__cause__)
             case AddressRefused():
                 return no_answer(FetchFailed(host, str(error), cause=Cause.REFUSED))
             case ssl.SSLError():
