@@ -32,6 +32,8 @@ class ConditionType(StrEnum):
     """More alerts came than `spec.rateLimit` keeps in full."""
     DELIVERY_FAILING = "DeliveryFailing"
     """What the object sends does not arrive."""
+    CALENDAR_FAILING = "CalendarFailing"
+    """The calendar of a schedule cannot be fetched or read; its last good version is used for a week."""
 
 
 ALWAYS = (
@@ -48,6 +50,7 @@ class Reason(StrEnum):
 
     # Accepted
     ACCEPTED = "Accepted"
+    """The object is valid."""
     SUSPENDED = "Suspended"
     """`spec.suspend` is set: the object is valid, and treated as if it were absent."""
     INVALID = "Invalid"
@@ -64,6 +67,7 @@ class Reason(StrEnum):
 
     # ResolvedRefs
     RESOLVED_REFS = "ResolvedRefs"
+    """Everything that the object refers to exists and admits it."""
     REF_NOT_FOUND = "RefNotFound"
     """A referenced object, Secret, ConfigMap or key does not exist."""
     REF_NOT_PERMITTED = "RefNotPermitted"
@@ -77,6 +81,7 @@ class Reason(StrEnum):
 
     # Programmed
     PROGRAMMED = "Programmed"
+    """Every live replica has loaded this generation."""
     PENDING = "Pending"
     """Published, and not yet acknowledged by every live replica."""
     NO_RECEIVERS = "NoReceivers"
@@ -86,6 +91,7 @@ class Reason(StrEnum):
 
     # Ready
     READY = "Ready"
+    """Accepted, ResolvedRefs and Programmed are True, and nothing of the object is invalid."""
 
     # PartiallyInvalid
     INVALID_TEMPLATE = "InvalidTemplate"
@@ -101,9 +107,15 @@ class Reason(StrEnum):
 
     # conditions that are there only while true
     SHADOWED = "Shadowed"
+    """Routes before this one take every alert that it matches (condition Shadowed)."""
     RENDERING_FAILED = "RenderingFailed"
+    """A template of the object failed on an alert (condition TemplateErrors); the trace of the alert says why."""
     LIMIT_EXCEEDED = "LimitExceeded"
+    """More alerts came than `spec.rateLimit` keeps in full (condition RateLimited)."""
     DELIVERY_FAILED = "DeliveryFailed"
+    """The last messages or requests did not arrive (condition DeliveryFailing); `status.lastError` says why."""
+    FETCH_FAILED = "FetchFailed"
+    """The calendar of an OnCallSchedule cannot be fetched or read; the last good one is used."""
 
 
 REFERENCE_REASONS = frozenset(
@@ -130,9 +142,13 @@ class Hint(StrEnum):
     UNUSED_EXCEPTION = "UnusedException"
     """The recurrence has no occurrence on the date of an exception."""
     DUPLICATE_REF = "DuplicateRef"
+    """The same object is referred to twice; once is enough."""
     DUPLICATE_LABEL = "DuplicateLabel"
+    """A label is given twice; the later one wins."""
     DUPLICATE_SLOT = "DuplicateSlot"
+    """A template is given twice for one place; one of them has no effect."""
     REF_SUSPENDED = "RefSuspended"
+    """A referenced object is suspended and has no effect."""
     CONSTANT_GROUPING = "ConstantGrouping"
     """The grouping id is the same for every alert."""
     TEMPLATE_NOTE = "TemplateNote"
@@ -158,28 +174,44 @@ class Problem(StrEnum):
 
     # of a file
     SYNTAX_ERROR = "SyntaxError"
+    """The file is no YAML."""
     DUPLICATE_KEY = "DuplicateKey"
+    """A key stands twice in one mapping."""
     TOO_LARGE = "TooLarge"
+    """The file is larger than Tocsin reads."""
     TOO_DEEP = "TooDeep"
+    """Mappings and lists are nested too deeply."""
     TOO_MANY_ALIASES = "TooManyAliases"
+    """Aliases of YAML make the document too large."""
     NOT_AN_OBJECT = "NotAnObject"
+    """A document is no Kubernetes object."""
 
     # of an object
     UNKNOWN_KIND = "UnknownKind"
+    """`kind` is none of Tocsin's."""
     UNKNOWN_VERSION = "UnknownVersion"
+    """`apiVersion` is none that Tocsin knows."""
     INVALID_NAME = "InvalidName"
+    """The name or namespace is none that Kubernetes takes."""
 
     # of a field
     UNKNOWN_FIELD = "UnknownField"
+    """There is no such field; probably it is misspelt or stands in the wrong place."""
     REQUIRED = "Required"
+    """A field is missing that must be there."""
     WRONG_TYPE = "WrongType"
+    """For example a number where a text is needed."""
     NOT_SUPPORTED = "NotSupported"
     """Not one of the allowed values."""
     INVALID_VALUE = "InvalidValue"
     """Breaks a pattern, a bound or a rule."""
     TOO_SHORT = "TooShort"
+    """A text has fewer characters than it must have."""
     TOO_LONG = "TooLong"
+    """A text has more characters than it may have."""
     TOO_FEW = "TooFew"
+    """A list has fewer entries than it must have."""
     TOO_MANY = "TooMany"
+    """A list or map has more entries than it may have."""
     DUPLICATE = "Duplicate"
     """Twice in a list that is a set, or twice the same key in a list of named entries."""
