@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from tocsin.api.common import ObjectRef
 from tocsin.api.oncallschedule import Frequency, Layer, Override, Restriction
 from tocsin.flow.model import Micros
-from tocsin.flow.oncall.spans import Shift, clip
+from tocsin.flow.oncall.spans import Shift, clip, within
 from tocsin.flow.schedule import InvalidSchedule, normalize_start, parse_wall
 from tocsin.flow.zones import UnknownTimeZone, instant_of, load_zone, wall_time
 
@@ -61,13 +61,9 @@ def layer_shifts(layer: Layer, zone: ZoneInfo, start: Micros, end: Micros) -> It
     if since >= until:
         return
     turns = clip(_turns(layer, zone, since, until), since, until)
-    if not layer.restrictions:
-        yield from turns
-        return
-    windows = _windows(layer.restrictions, zone, since, until)
-    for turn in turns:
-        for opens, closes in windows:
-            yield from clip((turn,), opens, closes)
+    if layer.restrictions:
+        turns = within(turns, _windows(layer.restrictions, zone, since, until))
+    yield from turns
 
 
 def override_shift(override: Override, zone: ZoneInfo) -> Shift:

@@ -26,12 +26,23 @@ def clip(shifts: Iterable[Shift], start: Micros, end: Micros) -> Iterator[Shift]
             yield Shift(start=first, end=last, responders=shift.responders)
 
 
+def within(shifts: Iterable[Shift], stretches: Iterable[tuple[Micros, Micros]]) -> Iterator[Shift]:
+    """What of the shifts lies in the stretches of time. Both are ascending and without overlap; so is the result."""
+    open_stretches = iter(stretches)
+    stretch = next(open_stretches, None)
+    for shift in shifts:
+        while stretch is not None and stretch[1] <= shift.start:
+            stretch = next(open_stretches, None)
+        while stretch is not None and stretch[0] < shift.end:
+            yield from clip((shift,), *stretch)
+            if stretch[1] > shift.end:
+                break
+            stretch = next(open_stretches, None)
+
+
 def cover(base: Sequence[Shift], top: Sequence[Shift]) -> list[Shift]:
     """`top` wherever it has somebody, `base` everywhere else. Each of them is sorted and without overlap; so is the result."""
-    found = list(top)
-    for gap_start, gap_end in between(top):
-        found.extend(clip(base, gap_start, gap_end))
-    return sorted(found, key=lambda shift: shift.start)
+    return sorted((*top, *within(base, between(top))), key=lambda shift: shift.start)
 
 
 def between(shifts: Sequence[Shift]) -> Iterator[tuple[Micros, Micros]]:

@@ -80,15 +80,17 @@ def shifts(
         found = calendar.shifts(Directory(schedule, responders), zone, start, end)
     for layer in schedule.layers:
         try:
-            found = cover(found, _present(layer_shifts(layer, zone, start, end), responders))
+            top = _present(layer_shifts(layer, zone, start, end), responders)
         except InvalidSchedule:
             continue
+        found = cover(found, top) if top else found
     for override in schedule.overrides:
         try:
             shift = override_shift(override, zone)
         except InvalidSchedule:
             continue
-        found = cover(found, _present(clip((shift,), start, end), responders))
+        top = _present(clip((shift,), start, end), responders)
+        found = cover(found, top) if top else found
     return joined(found)
 
 
