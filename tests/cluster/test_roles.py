@@ -166,6 +166,73 @@ def test_scaling_rewrites_nothing(fleet: Fleet, world: World) -> None:
     assert condition_of(made, "Programmed") == ("True", "Programmed")
 
 
+def test_the_last_receiver_leaves(fleet: Fleet, world: World) -> None:
+    """Then nothing is claimed any more, and is again once one is back."""
+    fleet.start("operator")
+    receiver = fleet.start("receiver")
+    world.apply(declared("Integration", "web", WEB), declared("AlertRoute", "disk", DISK))
+    world.wait_ready("integration/web", "alertroute/disk")
+    receiver.stop()
+    until(lambda: world.condition("alertroute", "disk", "Programmed") == ("False", "NoReceivers"))
+    until(lambda: world.condition("integration", "web") == ("False", "NoReceivers"))
+    fleet.start("receiver")
+    world.wait_ready("integration/web", "alertroute/disk")
+
+
+def test_every_receiver_is_replaced_under_load(fleet: Fleet, world: World) -> None:
+    """One after another, each by a new one before it ends, one of them killed: what was answered 2xx is there, once."""
+    fleet.start("operator")
+    fleet.start("dispatcher")
+    serving = [fleet.start("receiver") for _ in range(3)]
+    world.apply(declared("Integration", "web", WEB), declared("AlertRoute", "disk", DISK))
+    world.wait_ready("integration/web", "alertroute/disk")
+    path = serving[0].url("web").removeprefix(serving[0].base)
+    taken: list[str] = []
+    refused: list[bytes] = []
+    unanswered: list[int] = []
+    done = threading.Event()
+
+    def send(worker: int) -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            target = serving[number % len(serving)]
+            answer = request("POST", target.base + path, {"kind": "disk", "n": f"{worker}-{number}"})
+            if answer.status == 200:
+                taken.append(answer.json["alert_id"])
+            elif answer.status:
+                refused.append(answer.body)
+            else:
+                unanswered.append(number)  # the sender repeats it, which may store it twice
+
+    workers = [threading.Thread(target=send, args=(worker,)) for worker in range(3)]
+    for worker in workers:
+        worker.start()
+    try:
+        for place, replaced in enumerate(tuple(serving)):
+            serving[place] = fleet.start("receiver")
+            count = len(taken)
+            until(lambda count=count: len(taken) > count + 20)
+            if place == 1:
+                replaced.kill()
+            else:
+                assert replaced.stop() == 0
+        count = len(taken)
+        until(lambda: len(taken) > count + 20)
+    finally:
+        done.set()
+        for worker in workers:
+            worker.join(60)
+    console = fleet.start("console")
+    for alert in taken:
+        assert request("GET", f"{console.base}/api/v1/alerts/{alert}").status == 200
+    assert len(taken) == len(set(taken))
+    assert not refused, refused[:3]
+    assert len(unanswered) <= len(workers), "only the one that was killed leaves requests without an answer"
+    made = world.get("alertroute", "disk")
+    assert condition_of(made, "Programmed") == ("True", "Programmed")
+
+
 def test_receivers_outlive_the_operators(fleet: Fleet, world: World) -> None:
     """Without any operator alerts are received, also by receivers that start meanwhile."""
     operator = fleet.start("operator")

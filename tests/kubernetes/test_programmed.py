@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.api.common import Identity
 from tocsin.api.conditions import Reason
-from tocsin.control.kubernetes.programmed import NAMED_AFTER, Programmed, judge
+from tocsin.control.kubernetes.programmed import NAMED_AFTER, NOBODY_FOR, Programmed, judge
 from tocsin.flow.model import Micros
 from tocsin.store.replicas import Replica
 
@@ -128,3 +128,32 @@ def test_only_changes_are_told() -> None:
     assert programmed.acknowledge([replica("r", 4)], NAMED_AFTER + 1) == {ROUTE}
     assert programmed.acknowledge([replica("r", 4)], NAMED_AFTER + 2) == set()
     assert programmed.acknowledge([], NAMED_AFTER + 3) == {ROUTE}
+
+
+def test_without_any_receiver_nothing_is_claimed() -> None:
+    """Not at once, for that may be a restart; one that comes back proves it again, and the same for dispatchers."""
+    programmed = published()
+    chain = Identity("EscalationChain", "n", "c")
+    programmed.publish(chain, "u", 1, revision=5, now=0.0)
+    both = [replica("r", 5), replica("d", 5, "dispatcher")]
+    assert programmed.acknowledge(both, 1.0) == {ROUTE, chain}
+    assert programmed.acknowledge(both[1:], 2.0) == set()
+    assert programmed.acknowledge(both[1:], 1.9 + NOBODY_FOR) == set()
+    assert programmed.acknowledge(both[1:], 2.0 + NOBODY_FOR) == {ROUTE}
+    assert programmed.of(ROUTE, 1).reason == Reason.NO_RECEIVERS and programmed.waits
+    assert programmed.of(chain, 1).programmed
+    assert programmed.acknowledge([replica("s", 0), both[1]], 60.0) == {ROUTE}
+    assert programmed.of(ROUTE, 1).reason == Reason.PENDING
+    assert programmed.acknowledge([replica("s", 9), both[1]], 61.0) == {ROUTE}
+    assert programmed.of(ROUTE, 1).programmed and not programmed.waits
+    assert programmed.acknowledge([replica("s", 9)], 62.0) == set()
+    assert programmed.acknowledge([replica("s", 9)], 62.0 + NOBODY_FOR) == {chain}
+
+
+def test_a_short_absence_does_not_count() -> None:
+    """Each absence is counted from its own beginning."""
+    programmed = published()
+    programmed.acknowledge([replica("r", 5)], 0.0)
+    for moment in range(10, 100, 10):
+        assert programmed.acknowledge([], float(moment)) == set()
+        assert programmed.acknowledge([replica("r", 5)], moment + 5.0) == set()

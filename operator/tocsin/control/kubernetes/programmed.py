@@ -2,7 +2,7 @@
 
 An object becomes programmed once every live replica of the roles that use its kind has acknowledged the revision that
 holds its generation, or a later one. Once it is, it stays so for that generation: replicas that come and go, restarts
-and other objects' changes never rewrite it (DESIGN section 4). Pure; moments are any seconds that do not go back.
+and other objects' changes never rewrite it; only that nobody at all is left to enforce it does. Pure; moments are any seconds that do not go back.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tocsin.store.replicas import Replica
 NAMED_AFTER = 5.0
 """Seconds after which a status says for whom it waits."""
 _NAMED = 3
+NOBODY_FOR = 20.0
+"""Seconds without a single replica after which nothing is claimed any more; a restart takes less."""
 
 _RECEIVING = frozenset({"all", "receiver"})
 _DISPATCHING = frozenset({"all", "dispatcher"})
@@ -78,6 +80,7 @@ class Programmed:
         self._proofs: dict[Identity, Proof] = {}
         self._open: set[Identity] = set()
         self._replicas: tuple[Replica, ...] = ()
+        self._nobody_since: dict[frozenset[str], float] = {}
 
     @property
     def waits(self) -> bool:
@@ -114,6 +117,7 @@ class Programmed:
     def acknowledge(self, replicas: Iterable[Replica], now: float) -> set[Identity]:
         """The live replicas as they are now; the objects of which something else is to be said."""
         self._replicas = tuple(replicas)
+        self._withdraw(now)
         changed: set[Identity] = set()
         for identity in sorted(self._open):
             proof = self._proofs[identity]
@@ -124,6 +128,14 @@ class Programmed:
             if programming.programmed:
                 self._open.discard(identity)
         return changed
+
+    def _withdraw(self, now: float) -> None:
+        """What nobody enforces any more has to be proven anew."""
+        for words in (_OF_RECEIVERS, _OF_DISPATCHERS):
+            if any(replica.role in words.needed for replica in self._replicas):
+                self._nobody_since.pop(words.needed, None)
+            elif now - self._nobody_since.setdefault(words.needed, now) >= NOBODY_FOR:
+                self._open.update(i for i in self._proofs if _words_of(i.kind) is words)
 
 
 def judge(kind: str, revision: int, replicas: Collection[Replica], *, waited: float) -> Programming:

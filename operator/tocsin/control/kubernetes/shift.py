@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tocsin.api.common import Identity
@@ -19,7 +20,7 @@ from tocsin.control.kubernetes.lease import Candidate, Lease
 from tocsin.control.kubernetes.login import own_namespace
 from tocsin.control.kubernetes.objects import Objects
 from tocsin.control.kubernetes.observed import EVERY as OBSERVE_EVERY
-from tocsin.control.kubernetes.observed import Ledger
+from tocsin.control.kubernetes.observed import Ledger, failing_calendar
 from tocsin.control.kubernetes.problems import Signals
 from tocsin.control.kubernetes.programmed import Programmed
 from tocsin.control.kubernetes.publishing import endpoint_owners, publish
@@ -44,6 +45,7 @@ _GRACE = 0.25
 """Seconds that receivers get to load a revision before statuses are written: most changes are one write then."""
 _LOOK_OFTEN = 0.05
 _LOOK_SELDOM = 0.5
+_LOOK_RARELY = 5.0
 _PATIENCE = 5.0
 _RETRY = 1.0
 
@@ -81,6 +83,7 @@ class Shift:
         self._boundaries = Boundaries()
         self._unsaid: set[Identity] = set()
         self._waiting = asyncio.Event()
+        self._on_duty = asyncio.Lock()
         self._announced: int | None = None
         self.lease: Lease | None = None
         self.on_publication: Callable[[], Awaitable[None]] = _nobody
@@ -185,6 +188,7 @@ class Shift:
         self._ensure_secrets(outcome)
         await self._let_load()
         unsaid, self._unsaid = self._unsaid, set()
+        await self._look_at_duties(unsaid)
         self._say(unsaid, Urgency.EFFECT)
 
     def _prove(self, revision: int) -> None:
@@ -241,17 +245,21 @@ class Shift:
         self.statuses.wake()
 
     async def _follow_replicas(self) -> None:
+        """Closely while something is to be proven, else now and then: the last one may leave."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._waiting.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._waiting.wait(), _LOOK_RARELY)
             self._waiting.clear()
             began = loop.time()
-            while self._speaker.programmed.waits and not self._speaker.silent:
-                await asyncio.sleep(_LOOK_OFTEN if loop.time() - began < _PATIENCE else _LOOK_SELDOM)
+            while not self._speaker.silent:
                 try:
                     await self._look_at_replicas()
                 except StoreUnavailable:
                     await asyncio.sleep(_RETRY)
+                if not self._speaker.programmed.waits:
+                    break
+                await asyncio.sleep(_LOOK_OFTEN if loop.time() - began < _PATIENCE else _LOOK_SELDOM)
 
     async def _look_at_replicas(self) -> None:
         """Whoever looks says what is new: an acknowledgement is seen once only."""
@@ -293,8 +301,11 @@ class Shift:
                 continue
             try:
                 running = await self._store.read(ledger.read)
+                async with self._on_duty:
+                    problems = await self._store.read(self._speaker.duties.fetched)
             except StoreError:
                 continue
+            running = {**running, **{i: failing_calendar(problem) for i, problem in problems.items()}}
             before, self._speaker.running = self._speaker.running, running
             self._say(
                 [i for i in before.keys() | running if before.get(i) != running.get(i)], Urgency.ROUTINE
@@ -348,9 +359,21 @@ class Shift:
             moment = now()
             if due := self._boundaries.passed(moment):
                 self._say(due, Urgency.EFFECT)
+            if told := await self._look_at_duties():
+                self._say(told, Urgency.EFFECT)
             recheck = self.compiling.next_recheck
             if recheck is not None and recheck <= moment:
                 self._dirty.touch()
+
+    async def _look_at_duties(self, changed: Collection[Identity] = ()) -> set[Identity]:
+        """The schedules of which somebody else is on call now; working that out takes its time."""
+        compiled = self.compiling.compiled
+        if compiled is None:
+            return set()
+        async with self._on_duty:
+            return await asyncio.to_thread(
+                self._speaker.duties.refresh, compiled.flow, now(), changed=changed
+            )
 
     async def _refresh_references(self) -> None:
         while True:
