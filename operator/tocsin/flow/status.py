@@ -131,6 +131,7 @@ _ALARM_REASONS = {
     ConditionType.TEMPLATE_ERRORS: Reason.RENDERING_FAILED,
     ConditionType.RATE_LIMITED: Reason.LIMIT_EXCEEDED,
     ConditionType.DELIVERY_FAILING: Reason.DELIVERY_FAILED,
+    ConditionType.CALENDAR_FAILING: Reason.FETCH_FAILED,
 }
 
 

@@ -74,6 +74,44 @@ def latest(connection: Connection, webhook: str) -> WebhookRun | None:
     return runs[0] if runs else None
 
 
+class WebhookState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a webhook does. `error` and `status` are those of the last run; `failing_since` None: it was a success."""
+
+    webhook: str
+    last_run: Micros
+    status: int
+    error: str
+    failing_since: Micros | None
+
+
+def states(connection: Connection) -> tuple[WebhookState, ...]:
+    """Of every webhook that ran, by name: for statuses."""
+    newest = select(func.max(webhook_run.c.id)).group_by(webhook_run.c.webhook)
+    rows = connection.execute(
+        select(webhook_run).where(webhook_run.c.id.in_(newest)).order_by(webhook_run.c.webhook)
+    ).mappings()
+    return tuple(
+        WebhookState(
+            webhook=row["webhook"],
+            last_run=row["at"],
+            status=row["status"],
+            error=row["error"],
+            failing_since=None if row["ok"] else _failing_since(connection, row["webhook"]),
+        )
+        for row in rows
+    )
+
+
+def _failing_since(connection: Connection, webhook: str) -> Micros | None:
+    """The first failure after the last success."""
+    mine = webhook_run.c.webhook == webhook
+    success = select(func.max(webhook_run.c.id)).where(mine, webhook_run.c.ok).scalar_subquery()
+    first = connection.scalar(
+        select(func.min(webhook_run.c.at)).where(mine, webhook_run.c.id > func.coalesce(success, 0))
+    )
+    return None if first is None else Micros(first)
+
+
 def latest_responses(connection: Connection, group: int, *, without: str = "") -> dict[str, str]:
     """Webhook -> what it answered last for this group, except `without` (alert-flow R-WHK-11, `responses`)."""
     newest = (

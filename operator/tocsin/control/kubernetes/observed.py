@@ -1,4 +1,4 @@
-"""What only the data plane knows of objects: last alerts, hits of routes, heartbeats, and what fails."""
+"""What only the data plane knows of objects: last alerts, hits of routes, heartbeats, deliveries, and what fails."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from tocsin.api.common import Identity
 from tocsin.api.conditions import ConditionType
 from tocsin.flow.model import Micros
-from tocsin.flow.status import Running
-from tocsin.store import clock, heartbeats, hits, identities
+from tocsin.flow.status import Delivering, Running
+from tocsin.store import channelhealth, clock, heartbeats, hits, identities, webhookruns
 from tocsin.store.heartbeats import Belief
 
 EVERY = 60.0
@@ -107,12 +107,40 @@ class Ledger:
                 heartbeat_seen=None if beat is None else beat.last_seen,
                 alarms=dict(self._alarms_of(integration)),
             )
-        return facts
+        return {**facts, **dict(_deliveries(connection))}
 
     def _alarms_of(self, integration: Identity) -> Iterator[tuple[ConditionType, str]]:
         for (identity, kind), (_, message) in self._alarms.items():
             if identity == integration:
                 yield kind, message
+
+
+def _deliveries(connection: Connection) -> Iterator[tuple[Identity, Running]]:
+    for channel in channelhealth.list_channels(connection):
+        error = f"{channel.reason}: {channel.last_error}" if channel.reason else channel.last_error
+        sent = Delivering(last=channel.last_sent, error=error, failing_since=channel.failing_since)
+        yield _running("NotificationChannel", channel.channel, sent)
+    for state in webhookruns.states(connection):
+        failed = f"the answer was {state.status}" if state.failing_since is not None else ""
+        run = Delivering(
+            last=state.last_run,
+            error=state.error or failed,
+            failing_since=state.failing_since,
+            status_code=state.status,
+        )
+        yield _running("OutgoingWebhook", state.webhook, run)
+
+
+def failing_calendar(problem: str) -> Running:
+    """What a schedule says whose calendar could not be fetched the last time."""
+    return Running(alarms={ConditionType.CALENDAR_FAILING: problem})
+
+
+def _running(kind: str, name: str, delivering: Delivering) -> tuple[Identity, Running]:
+    alarms = {}
+    if delivering.failing_since is not None:
+        alarms[ConditionType.DELIVERY_FAILING] = delivering.error or "the last attempt failed"
+    return Identity(kind, *name.split("/", 1)), Running(delivering=delivering, alarms=alarms)
 
 
 def _route_of(slot: str) -> Iterator[Identity]:

@@ -11,6 +11,7 @@ from tocsin.api.common import Finding, Identity
 from tocsin.control.kubernetes.client import Object
 from tocsin.control.kubernetes.compiling import Compiling
 from tocsin.control.kubernetes.desired import desired_status
+from tocsin.control.kubernetes.duties import Duties
 from tocsin.control.kubernetes.events import Events, happenings
 from tocsin.control.kubernetes.objects import Objects
 from tocsin.control.kubernetes.programmed import Programmed
@@ -33,6 +34,7 @@ class Speaker:
         self._endpoints = endpoints
         self._events = events
         self.programmed = Programmed()
+        self.duties = Duties()
         self.running: Mapping[Identity, Running] = {}
         self.token_findings: Mapping[Identity, Finding] = {}
         self.silent = True
@@ -52,6 +54,7 @@ class Speaker:
             programming=self._programming(identity, known.generation),
             running=self.running.get(identity, NOTHING),
             fragment=None if compiled is None else compiled.flow.fragment(identity),
+            duty=self.duties.of(identity),
         )
         return Writing(
             uid=known.uid,
