@@ -1,14 +1,14 @@
 """A dispatcher in miniature, without store and without waiting: groups, their runs and a clock that jumps.
 
-`World` is for timelines: manifests are compiled, happenings go through the real state machine, timers fire in order.
-`Situation` is for single advances: facts as plain values.
+Manifests are compiled, happenings go through the real state machine, timers fire in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -38,7 +38,6 @@ from tocsin.flow.groups import (
     Actor,
     Effect,
     GroupState,
-    State,
     Verb,
     attach,
     transition,
@@ -58,31 +57,6 @@ PEOPLE = Path(__file__).parent / "people.yaml"
 def moment(text: str) -> Micros:
     """`2026-07-01T12:00:00Z`."""
     return micros_of(datetime.fromisoformat(text.removesuffix("Z")))
-
-
-@dataclass
-class Situation:
-    """Facts for one advance of a run, of a person and of a reminder."""
-
-    targets: Targets = NO_TARGETS
-    state: State = State.FIRING
-    attached: bool = False
-    wiped: bool = False
-    silenced_for_ever: bool = False
-    alerts: int = 1
-    duty: Mapping[str, OnCall] = field(default_factory=dict)
-    turns: dict[tuple[str, str], str] = field(default_factory=dict)
-    answered: bool = False
-    responder: ResponderFragment | None = None
-
-    def alerts_within(self, micros: int) -> int:
-        return self.alerts
-
-    def on_call(self, schedule: str) -> OnCall:
-        return self.duty.get(schedule, OnCall(error="nobody is on call"))
-
-    def last_in_turn(self, chain: str, step: str) -> str:
-        return self.turns.get((chain, step), "")
 
 
 @dataclass
@@ -407,3 +381,18 @@ def _happening(number: int | None, name: str, value) -> str:
         "" if value is None else str(value),
     ]
     return " ".join(word for word in words if word)
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@cache
+def played(case: str) -> tuple[str, ...]:
+    """The lines of a case."""
+    given = yaml.safe_load((GOLDEN / f"{case}.in.yaml").read_text())
+    return tuple(World(given).play(given["steps"]))
+
+
+def at(lines: Iterable[str], clock: str) -> list[str]:
+    """What happened at a moment: `07-01 12:00:00`, without it."""
+    return [line.removeprefix(clock).strip() for line in lines if line.startswith(clock)]

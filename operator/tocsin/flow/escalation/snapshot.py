@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tocsin.api.escalationchain import Step
-from tocsin.flow.model import Target
+from tocsin.flow.model import NOT_ADMITTED, Target
 from tocsin.flow.targets import Targets
 
 
@@ -30,8 +30,7 @@ def take(target: Target, route: str, targets: Targets) -> Snapshot:
     name = target.escalation_chain
     chain = targets.chains.get(name)
     if chain is None:
-        missing = f"there is no EscalationChain {name}: create it, or change what the route refers to"
-        steps, broken = ((Step(),), ((0, missing),)) if name else ((), ())
+        steps, broken = ((Step(),), ((0, missing("EscalationChain", name)),)) if name else ((), ())
         return Snapshot(route=route, chain=name, steps=steps, broken=broken, channels=target.channels)
     return Snapshot(
         route=route,
@@ -48,3 +47,12 @@ def is_current(snapshot: Snapshot, targets: Targets) -> bool:
     """Whether a start now would take the same steps."""
     now = take(Target(escalation_chain=snapshot.chain), snapshot.route, targets)
     return (now.steps, now.broken) == (snapshot.steps, snapshot.broken)
+
+
+def missing(kind: str, names: str) -> str:
+    """What to log of something that is referred to and not there. What is not shared is not told from what is not there."""
+    if NOT_ADMITTED in names:
+        return (
+            f"there is no {kind} {names.replace(NOT_ADMITTED, '')} that admits this namespace in spec.sharing"
+        )
+    return f"there is no {kind} {names}: it is not declared, suspended or refused"

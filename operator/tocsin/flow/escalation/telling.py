@@ -15,6 +15,7 @@ from tocsin.api.escalationchain import Importance, OnCallStep, RespondersStep, S
 from tocsin.flow.escalation.effects import Effect, Log, Notify, Publish, TookTurn, Trigger
 from tocsin.flow.escalation.facts import Facts
 from tocsin.flow.escalation.overdue import Due
+from tocsin.flow.escalation.snapshot import missing
 from tocsin.flow.groups import LogKind
 
 _NAMED = 20
@@ -106,7 +107,7 @@ class Teller:
     def _on_call(self, place: Place, step: OnCallStep) -> None:
         schedule = name_of(step.schedule_ref)
         if schedule not in self._targets.schedules:
-            self.fail(place, _missing("OnCallSchedule", schedule))
+            self.fail(place, missing("OnCallSchedule", schedule))
             return
         duty = self._facts.on_call(schedule)
         if not duty.responders:
@@ -119,17 +120,15 @@ class Teller:
         namespace = place.chain.partition("/")[0]
         members = self._targets.teams.get((namespace, step.name), ())
         if not members:
-            reason = (
-                f"team {step.name} has nobody in namespace {namespace}: name it in spec.teams of a Responder"
-            )
-            self.fail(place, reason)
+            who = f"nobody of namespace {namespace} is in team {step.name}"
+            self.fail(place, f"{who}: name it in spec.teams of a Responder")
             return
         self._notify(place, self._known(place, members), step.importance, team=step.name)
 
     def _channel(self, place: Place, ref: ObjectRef) -> None:
         channel = name_of(ref)
         if channel not in self._targets.channels:
-            self.fail(place, _missing("NotificationChannel", channel))
+            self.fail(place, missing("NotificationChannel", channel))
             return
         self._due.telling()
         self._due.add(place.index, place.ran(channel=channel), Publish(channel=channel, step=place.key))
@@ -137,7 +136,7 @@ class Teller:
     def _webhook(self, place: Place, ref: ObjectRef) -> None:
         webhook = name_of(ref)
         if webhook not in self._targets.webhooks:
-            self.fail(place, _missing("OutgoingWebhook", webhook))
+            self.fail(place, missing("OutgoingWebhook", webhook))
             return
         self._due.telling()
         self._due.add(place.index, place.ran(webhook=webhook), Trigger(webhook=webhook, step=place.key))
@@ -145,9 +144,9 @@ class Teller:
     def _known(self, place: Place, names: Iterable[str]) -> list[str]:
         """Each once, in the order given; one log entry for those that are not there."""
         wanted = list(dict.fromkeys(names))
-        missing = [name for name in wanted if name not in self._targets.responders]
-        if missing or not wanted:
-            self.fail(place, _missing("Responder", _listed(missing)) if missing else "the step names nobody")
+        gone = [name for name in wanted if name not in self._targets.responders]
+        if gone or not wanted:
+            self.fail(place, missing("Responder", _listed(gone)) if gone else "the step names nobody")
         return [name for name in wanted if name in self._targets.responders]
 
     def _notify(self, place: Place, names: list[str], importance: Importance, **why: str) -> None:
@@ -188,10 +187,6 @@ def once_each(effects: Iterable[Effect]) -> tuple[Effect, ...]:
 def name_of(ref: ObjectRef) -> str:
     """`namespace/name`: the compiler gives every reference its namespace."""
     return f"{ref.namespace}/{ref.name}"
-
-
-def _missing(kind: str, name: str) -> str:
-    return f"there is no {kind} {name}: it is not declared, suspended or refused"
 
 
 def _listed(names: list[str]) -> str:

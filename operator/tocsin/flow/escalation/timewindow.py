@@ -22,20 +22,20 @@ _WEEKDAYS = tuple(Weekday)
 
 def inside(window: TimeWindowStep, now: Micros) -> bool:
     """Raises UnknownTimeZone."""
-    return any(start <= now < end for start, end in _around(window, now))
+    return any(start <= now < end for start, end in _around(window, now, 1))
 
 
 def next_start(window: TimeWindowStep, now: Micros) -> Micros:
     """The first begin later than `now`. Raises UnknownTimeZone."""
-    return min(start for start, end in _around(window, now) if now < start < end)
+    return min(start for start, end in _around(window, now, _AHEAD) if now < start < end)
 
 
-def _around(window: TimeWindowStep, now: Micros) -> Iterator[tuple[Micros, Micros]]:
-    """Every window that may run at `now`, and those of the days to come."""
+def _around(window: TimeWindowStep, now: Micros, ahead: int) -> Iterator[tuple[Micros, Micros]]:
+    """Every window that may run at `now`, and those of the days to come. A zone may skip a whole day."""
     zone = load_zone(window.time_zone)
     begin, end = time.fromisoformat(window.from_), time.fromisoformat(window.to)
     today = wall_time(now, zone).date()
-    for offset in range(-2, _AHEAD):
+    for offset in range(-2, ahead + 1):
         day = today + offset * _DAY
         if _named(window, day):
             last_day = day if begin < end else day + _DAY
