@@ -253,7 +253,7 @@ async def test_resolving_a_maintenance_group_ends_its_maintenance(store: Store) 
     )
     assert len(await store.read(windows.running)) == 1
     late = await send(store, "later", 6, windows=(window(),))
-    assert (await group(store, late.number)).escalate_at == at(7), (
+    assert (await group(store, late.number)).escalate_at == at(6), (
         "ended by hand: what comes now is not covered"
     )
 

@@ -37,3 +37,30 @@ class Meters:
     def late(self, lag: int) -> None:
         """`lag` in microseconds."""
         self._lag.observe(lag / _MICRO)
+
+
+class EngineMeters:
+    """Of the engine: `kind` is event, escalation, joined (a paused escalation) or personal."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._items = Counter(
+            "tocsin_escalation_items",
+            "What the engine worked through, by kind and result: done, failed.",
+            ("kind", "result"),
+            registry=registry,
+        )
+        self._lag = Histogram(
+            "tocsin_escalation_lag_seconds",
+            "How long after it happened, or was due, an item was worked through.",
+            ("kind",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+
+    def ran(self, kind: str, lag: int) -> None:
+        """`lag` in microseconds."""
+        self._items.labels(kind, "done").inc()
+        self._lag.labels(kind).observe(lag / _MICRO)
+
+    def failed(self, kind: str) -> None:
+        self._items.labels(kind, "failed").inc()

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, literal, select
+from sqlalchemy import Connection, Row, Select, func, literal, select
 
 from tocsin.api import ids
 from tocsin.flow.decision import Outcome
@@ -93,6 +93,35 @@ def chain(connection: Connection, group: int, *, before: int | None = None, limi
         )
     )
     return list(connection.scalars(select(steps.c.id).order_by(steps.c.step)))
+
+
+def count_since(connection: Connection, group: int, since: Micros, *, enough: int) -> int:
+    """How many of a group's alerts came at `since` or later; stops counting at `enough`."""
+    walked = (
+        select(alert.c.previous_id, alert.c.received_at, literal(1).label("step"))
+        .join(group_tally, group_tally.c.last_alert_id == alert.c.id)
+        .where(group_tally.c.group_id == group, alert.c.received_at >= since)
+        .cte("walked", recursive=True)
+    )
+    following = alert.alias()
+    walked = walked.union_all(
+        select(following.c.previous_id, following.c.received_at, walked.c.step + 1).where(
+            following.c.id == walked.c.previous_id,
+            following.c.received_at >= since,
+            walked.c.step < enough,
+        )
+    )
+    return connection.scalar(select(func.count()).select_from(walked)) or 0
+
+
+def latest(connection: Connection, group: int) -> tuple[int, Micros] | None:
+    """Number and time of the group's latest alert, if it has one."""
+    row = connection.execute(
+        select(alert.c.id, alert.c.received_at)
+        .join(group_tally, group_tally.c.last_alert_id == alert.c.id)
+        .where(group_tally.c.group_id == group)
+    ).first()
+    return None if row is None else (row.id, Micros(row.received_at))
 
 
 def first(connection: Connection, group: int) -> Alert | None:

@@ -100,11 +100,8 @@ def enqueue(connection: Connection, deliveries: Sequence[NewDelivery]) -> int:
     """Write those whose key is new; how many were."""
     if not deliveries:
         return 0
-    written = 0
-    for at in range(0, len(deliveries), _AT_ONCE):
-        rows = [_row(one) for one in deliveries[at : at + _AT_ONCE]]
-        statement = dialects.insert(connection, delivery).values(rows).on_conflict_do_nothing()
-        written += max(connection.execute(statement).rowcount, 0)
+    statement = dialects.insert(connection, delivery).on_conflict_do_nothing()
+    written = connection.execute(statement, [_row(one) for one in deliveries]).rowcount
     wakeups.mark(connection, wakeups.DELIVERIES)
     return written
 

@@ -7,9 +7,10 @@ commit, so a step takes effect once, whatever crashes, however many dispatchers 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, Select, Table, func, literal_column, select, update
 
 from tocsin.flow.escalation.personal import PersonalRun
 from tocsin.flow.escalation.run import Run
@@ -56,6 +57,13 @@ def load(connection: Connection, groups: Sequence[int]) -> Mapping[int, Escalati
     return {row["group_id"]: _escalation(row) for row in rows}
 
 
+def lock(connection: Connection, groups: Sequence[int]) -> None:
+    """Hold those of these groups until the transaction ends. SQLite has one writer: nothing to do."""
+    if dialects.is_postgresql(connection):
+        held = select(escalation.c.group_id).where(escalation.c.group_id.in_(groups))
+        connection.execute(held.order_by(escalation.c.group_id).with_for_update()).all()
+
+
 def due(connection: Connection, now: Micros, *, limit: int) -> tuple[Escalation, ...]:
     """Those whose next step is due and that nobody works on, locked until the transaction ends; oldest first."""
     rows = connection.execute(
@@ -68,15 +76,28 @@ def due(connection: Connection, now: Micros, *, limit: int) -> tuple[Escalation,
     return tuple(_escalation(row) for row in rows)
 
 
+def is_due(connection: Connection, now: Micros) -> bool:
+    return (
+        connection.scalar(select(escalation.c.group_id).where(escalation.c.resume_at <= now).limit(1))
+        is not None
+    )
+
+
+def is_joined(connection: Connection) -> bool:
+    query = _joined(select(escalation.c.group_id))
+    return connection.scalar(query.limit(1)) is not None
+
+
+def is_personal_due(connection: Connection, now: Micros) -> bool:
+    return (
+        connection.scalar(select(personal.c.group_id).where(personal.c.resume_at <= now).limit(1)) is not None
+    )
+
+
 def joined(connection: Connection, *, limit: int) -> tuple[Escalation, ...]:
     """Paused ones whose groups took in an alert since, locked until the transaction ends."""
     rows = connection.execute(
-        select(escalation)
-        .join(group_tally, group_tally.c.group_id == escalation.c.group_id)
-        .where(
-            literal_column("escalation.paused"),  # as the partial index says it
-            escalation.c.seen_alert_id.is_distinct_from(group_tally.c.last_alert_id),
-        )
+        _joined(select(escalation))
         .order_by(escalation.c.group_id)
         .limit(limit)
         .with_for_update(of=escalation, skip_locked=True)
@@ -85,7 +106,7 @@ def joined(connection: Connection, *, limit: int) -> tuple[Escalation, ...]:
 
 
 def put(connection: Connection, rows: Iterable[Escalation]) -> None:
-    """Write the present state of these escalations; one that was there is replaced (alert-flow R-ESC-6)."""
+    """Write the present state of these escalations: one per group, a later start replaces it (alert-flow R-ESC-6)."""
     values = [
         {
             "group_id": one.group,
@@ -99,20 +120,29 @@ def put(connection: Connection, rows: Iterable[Escalation]) -> None:
         }
         for one in sorted(rows, key=lambda e: e.group)
     ]
-    dialects.upsert(connection, escalation, values, key=["group_id"])
+    _upsert(connection, escalation, values, ["group_id"])
 
 
-def stop(connection: Connection, groups: Collection[int], now: Micros) -> None:
-    """What runs for these groups is over; the responders' rules look at the group by themselves."""
-    connection.execute(
-        update(escalation)
-        .where(escalation.c.group_id.in_(sorted(groups)), escalation.c.finished_at.is_(None))
-        .values(resume_at=None, paused=False, finished_at=now)
-    )
+def stop(connection: Connection, groups: Mapping[int, Micros], now: Micros) -> None:
+    """What began until the given moment for these groups is over, not what began later: events may be seen late.
+
+    The responders' rules look at the group by themselves.
+    """
+    for number, at in sorted(groups.items()):
+        connection.execute(
+            update(escalation)
+            .where(
+                escalation.c.group_id == number,
+                escalation.c.finished_at.is_(None),
+                escalation.c.started_at <= at,
+            )
+            .values(resume_at=None, paused=False, finished_at=now)
+        )
 
 
 def turns(connection: Connection, chains: Collection[str]) -> dict[tuple[str, str], str]:
-    """(chain, step) -> who was told last, of all round robins of these chains."""
+    """(chain, step) -> who was told last, of all round robins of these chains; nobody else takes a turn meanwhile."""
+    dialects.lock(connection, [dialects.lock_key("turn", chain) for chain in chains])
     rows = connection.execute(select(turn).where(turn.c.chain.in_(sorted(chains))))
     return {(row.chain, row.step): row.responder for row in rows}
 
@@ -161,7 +191,7 @@ def put_personal(connection: Connection, rows: Iterable[Personal]) -> None:
         }
         for one in sorted(rows, key=lambda p: (p.group, p.run.responder))
     ]
-    dialects.upsert(connection, personal, values, key=["group_id", "responder"])
+    _upsert(connection, personal, values, ["group_id", "responder"])
 
 
 def stop_personal(connection: Connection, group: int, responder: str, now: Micros) -> bool:
@@ -185,6 +215,25 @@ def next_due(connection: Connection) -> Micros | None:
         for table in (escalation, personal)
     ]
     return min((Micros(moment) for moment in moments if moment is not None), default=None)
+
+
+def _joined(query: Select[Any]) -> Select[Any]:
+    return query.join(group_tally, group_tally.c.group_id == escalation.c.group_id).where(
+        literal_column("escalation.paused"),  # as the partial index says it
+        escalation.c.seen_alert_id.is_distinct_from(group_tally.c.last_alert_id),
+    )
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: list[str]) -> None:
+    """`dialects.upsert`, but what began later stays."""
+    if not rows:
+        return
+    statement = dialects.insert(connection, table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    later = table.c.started_at <= statement.excluded.started_at
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_=changed, where=later), list(rows)
+    )
 
 
 def _escalation(row: RowMapping) -> Escalation:

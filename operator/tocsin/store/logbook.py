@@ -62,6 +62,24 @@ def append(connection: Connection, group: int, entries: Iterable[Entry], *, aler
         connection.execute(log_entry.insert(), rows)
 
 
+def append_all(connection: Connection, entries: Iterable[tuple[int, Entry]]) -> None:
+    """Entries of many groups, each with the number of its group, in one go."""
+    rows = [
+        {
+            "group_id": group,
+            "at": entry.at,
+            "kind": int(entry.kind),
+            "actor": clean(entry.actor.name),
+            "via": None if entry.actor.via is None else int(entry.actor.via),
+            "alert_id": None,
+            "details": encode_details(entry),
+        }
+        for group, entry in entries
+    ]
+    if rows:
+        connection.execute(log_entry.insert(), rows)
+
+
 def list_entries(
     connection: Connection, group: int, *, after: int = 0, limit: int = 100
 ) -> tuple[LogEntry, ...]:

@@ -197,6 +197,19 @@ def hold(connection: Connection, groups: Collection[int]) -> tuple[int, ...]:
     return tuple(covered)
 
 
+def covering(connection: Connection, groups: Collection[int]) -> dict[int, frozenset[str]]:
+    """Of these groups those that a running occurrence covers, with the modes of all that do."""
+    rows = connection.execute(
+        select(window_group.c.group_id, window_occurrence.c.mode)
+        .join(window_occurrence, window_occurrence.c.id == window_group.c.occurrence_id)
+        .where(window_group.c.group_id.in_(list(groups)), window_occurrence.c.ended_at.is_(None))
+    )
+    found: dict[int, set[str]] = {}
+    for group, mode in rows:
+        found.setdefault(group, set()).add(mode)
+    return {group: frozenset(modes) for group, modes in found.items()}
+
+
 def forget_ended(connection: Connection, before: Micros, *, limit: int = 1000) -> int:
     """Remove occurrences that ended before this moment; how many. Their groups stay."""
     old = connection.scalars(

@@ -17,10 +17,9 @@ UNSILENCE = "unsilence"
 EXPIRE = "expire"
 HEARTBEAT = "heartbeat"
 REMIND = "remind"
-UNACKNOWLEDGE = "unacknowledge"
 """Kinds that the store itself knows."""
 
-OF_GROUPS = (UNSILENCE, EXPIRE, REMIND, UNACKNOWLEDGE)
+OF_GROUPS = (UNSILENCE, EXPIRE, REMIND)
 """Those whose `subject` is the number of a group; they go with it."""
 
 LEASE = 30_000_000
