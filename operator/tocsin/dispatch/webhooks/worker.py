@@ -1,0 +1,221 @@
+"""Runs outgoing webhooks that wait: claims them, makes their requests, keeps what was sent and what came back.
+
+Runs of one webhook for one group happen in the order of their events; a webhook that hangs delays no other one. As with
+messages, a run whose process died is made again when its lease ends, with the same `Idempotency-Key`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import msgspec
+from sqlalchemy import Connection
+
+from tocsin.dispatch.clock import SECOND, Clock
+from tocsin.dispatch.dispatcher import DispatchStore, hide_parameters
+from tocsin.dispatch.live import Live, catching_up
+from tocsin.dispatch.scene import Calendars
+from tocsin.dispatch.triggers import WebhookOrder
+from tocsin.dispatch.webhooks import data
+from tocsin.dispatch.webhooks.attempt import Attempt, Meters, attempt, not_there, record
+from tocsin.flow.model import Micros, SecretKey, WebhookFragment
+from tocsin.flow.program import Program
+from tocsin.flow.webhooks import secret_keys
+from tocsin.notify.client import HttpClient
+from tocsin.store import credentials, deliveries
+from tocsin.store.deliveries import WEBHOOK, Delivery
+from tocsin.store.errors import StoreUnavailable
+from tocsin.store.keys import KeyRing
+from tocsin.telemetry import Telemetry
+
+BATCH = 8
+AT_ONCE = 4
+"""Runs of one webhook, each for another group."""
+
+LEASE = 150 * SECOND
+"""Longer than a batch of the slowest webhook takes: 8 runs, 4 at once, a minute each."""
+
+LOOK_EVERY = 0.2
+STORE_PAUSE = 0.5
+STOP_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What runs are made with. `console_url`: where people find a group's page, "" unknown. `sole` as for messages."""
+
+    http: HttpClient
+    keys: KeyRing = field(repr=False)
+    calendars: Calendars
+    console_url: str = ""
+    sole: bool = False
+
+
+class WebhookWorker:
+    """`run` until `stop`; or `run_due` to do all that is due now. One event loop; `wake` from anywhere."""
+
+    def __init__(
+        self, store: DispatchStore, live: Live, means: Means, *, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._means = means
+        self._clock = clock
+        self._log = telemetry.log
+        self._meters = Meters(telemetry.registry)
+        self._owner = f"webhooks-{secrets.token_hex(6)}"
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look now. From any thread; without effect before `run`."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._woken.set)
+
+    def stop(self) -> None:
+        """`run` returns once what is in flight is recorded, or after some seconds."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            if self._means.sole:
+                await self._patiently(self._take_over)
+            while not self._stopping:
+                self._woken.clear()
+                if not await self._patiently(self.step):
+                    await self._wait()
+        finally:
+            self._loop = None
+            if self._busy:
+                await asyncio.wait(self._busy.values(), timeout=STOP_WITHIN)
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    async def run_due(self) -> int:
+        """Everything that is due now, until it is recorded; how many runs were claimed. For tests."""
+        done = 0
+        while claimed := await self.step():
+            done += claimed
+            await asyncio.gather(*self._busy.values())
+        return done
+
+    async def step(self) -> int:
+        """Claims what is due and sets it in motion; how many. Raises StoreUnavailable."""
+        busy = frozenset(self._busy)
+        if not await self._store.read(lambda connection: self._is_due(connection, busy)):
+            return 0
+        program = self._live.program
+        claimed = await self._store.write(lambda connection: self._claim(connection, program, busy))
+        for webhook, runs in groupby(sorted(claimed, key=lambda run: run.channel), lambda run: run.channel):
+            ordered = sorted(runs, key=lambda run: run.id)
+            self._busy[webhook] = asyncio.create_task(self._lane(webhook, ordered, program), name=webhook)
+        return len(claimed)
+
+    def _is_due(self, connection: Connection, busy: frozenset[str]) -> bool:
+        now = self._clock.now(connection)
+        return deliveries.first_due(connection, now, kinds=(WEBHOOK,), without=busy) is not None
+
+    def _claim(self, connection: Connection, program: Program, busy: frozenset[str]) -> tuple[Delivery, ...]:
+        now = self._clock.now(connection)
+        if catching_up(connection, program, now) is not None:
+            return ()
+        return deliveries.claim(
+            connection, self._owner, limit=BATCH, now=now, lease=LEASE, kinds=(WEBHOOK,), without=busy
+        )
+
+    async def _take_over(self) -> int:
+        def release(connection: Connection) -> int:
+            return deliveries.release(connection, self._clock.now(connection), kinds=(WEBHOOK,))
+
+        return await self._store.write(release)
+
+    # --- one webhook ---
+
+    async def _lane(self, webhook: str, runs: Sequence[Delivery], program: Program) -> None:
+        """Never raises: what could not be recorded is claimed anew when its lease ends."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_order(of_group: list[Delivery]) -> None:
+            for run in of_group:
+                async with turns:
+                    await self._perform(run, program)
+
+        by_group: dict[int | None, list[Delivery]] = {}
+        for run in runs:
+            by_group.setdefault(run.group, []).append(run)
+        try:
+            await asyncio.gather(*(in_order(of_group) for of_group in by_group.values()))
+        except StoreUnavailable as error:
+            self._log.warning("webhooks wait for the store", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - one webhook's failure must not stop the others
+            hide_parameters(error)
+            self._log.error("a webhook stumbled", webhook=webhook, exc_info=error)
+        finally:
+            del self._busy[webhook]
+            self._woken.set()
+
+    async def _perform(self, run: Delivery, program: Program) -> None:
+        webhook = program.targets.webhooks.get(run.channel)
+        order = msgspec.json.decode(run.data, type=WebhookOrder)
+        if webhook is None:
+            made = not_there(run)
+        else:
+            made = await self._attempt(run, order, webhook, program)
+        if made is not None:
+            recorded = made
+            await self._store.write(
+                lambda connection: record(connection, run, order, recorded, self._clock.now(connection))
+            )
+            self._meters.ran(order.event, recorded)
+
+    async def _attempt(
+        self, run: Delivery, order: WebhookOrder, webhook: WebhookFragment, program: Program
+    ) -> Attempt:
+        def read(connection: Connection) -> tuple[data.Subject | None, Mapping[SecretKey, str], Micros]:
+            now = self._clock.now(connection)
+            subject = data.read(connection, run, program, self._means.calendars, now)
+            return subject, _secrets(connection, self._means.keys, secret_keys(webhook)), now
+
+        subject, values, now = await self._store.read(read)
+        if subject is None or subject.group.life.wiped:
+            return Attempt(dropped="the group was deleted or wiped")
+        base = self._means.console_url
+        link = f"{base}/alert-groups/{subject.group.public_id}" if base else ""
+        document = data.document(subject, order, run.channel, program, link)
+        return await attempt(webhook, document, values, now, self._means.http, key=run.key, own_url=base)
+
+    async def _patiently(self, work: Callable[[], Awaitable[int]]) -> int:
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            self._log.warning("webhooks wait for the store", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, later events must be told
+            hide_parameters(error)
+            self._log.error("webhooks stumbled and go on", exc_info=error)
+        await asyncio.sleep(STORE_PAUSE)
+        return 0
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_EVERY):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+def _secrets(connection: Connection, keys: KeyRing, wanted: Iterable[SecretKey]) -> Mapping[SecretKey, str]:
+    names = {(key.namespace, key.name, key.key): key for key in wanted}
+    if not names:
+        return {}
+    found = credentials.load_secrets(connection, keys, names.keys())
+    return {names[name]: value.decode("utf-8", "replace").strip() for name, value in found.items()}
