@@ -129,31 +129,36 @@ def _text(message: Message) -> str:
     """Title and facts first; what comes from templates gets the room that is left."""
     name = words.name_of(message) or "Open"
     number = markup.link(message.link, name) if message.link or message.number else ""
-    if words.is_rendered(message):
-        title = markup.rendered(words.one_line(message.title), TITLE_LIMIT)
-    else:
-        title = markup.escaped(words.short(message.title, TITLE_LIMIT))
-    facts = words.short(" · ".join((*words.facts(message), *filter(None, [message.reason]))), 600)
-    failed = words.fit("\n".join(words.failures(message)), 800)
+    facts = words.short(
+        " · ".join((*words.facts(message), *filter(None, [message.reason]))), 600, words.utf16
+    )
+    failed = words.fit("\n".join(words.failures(message)), 800, size=words.utf16)
     items = [
-        f"{markup.link(link, name)} {markup.escaped(words.short(title, 100))}"
-        for name, title, link in words.shown_items(message)
+        (name, words.short(title, 70, words.utf16), link) for name, title, link in words.shown_items(message)
     ]
     left = words.items_left(message)
-    room = TEXT_LIMIT - TITLE_LIMIT - 600 - 800 - 100 - sum(100 + 20 for _ in items)
-    if words.is_rendered(message):
-        body = markup.rendered(message.text.strip(), room)
-    else:
-        body = markup.escaped(words.fit(message.text.strip(), room, size=words.utf16))
+    below = [facts, failed, *(f"{name} {title}" for name, title, _ in items), f"and {left} more"]
+    room = TEXT_LIMIT - TITLE_LIMIT - 40 - sum(words.utf16(line) + 1 for line in below)
     parts = (
-        f"{number} <b>{title}</b>".strip() if "<b>" not in title else f"{number} {title}".strip(),
+        f"{number} {_bold(_escaped(message, words.one_line(message.title), TITLE_LIMIT))}".strip(),
         markup.escaped(facts),
-        body,
+        _escaped(message, message.text.strip(), room),
         markup.escaped(failed),
-        *items,
+        *(f"{markup.link(link, name)} {markup.escaped(title)}" for name, title, link in items),
         f"and {left} more" if left else "",
     )
     return "\n".join(part for part in parts if part)
+
+
+def _escaped(message: Message, text: str, limit: int) -> str:
+    if words.is_rendered(message):
+        return markup.rendered(text, limit)
+    return markup.escaped(words.fit(text, limit, size=words.utf16))
+
+
+def _bold(title: str) -> str:
+    """Bold, unless the template has that in hand: Telegram does not nest it."""
+    return title if "<b>" in title else f"<b>{title}</b>"
 
 
 def _bare(message: Message) -> str:

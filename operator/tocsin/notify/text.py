@@ -134,10 +134,10 @@ def fit(
     return kept + missing(len(kept), len(text))
 
 
-def short(text: str, limit: int) -> str:
-    """One line of at most `limit` characters, three dots for what is missing: for titles, that have no room for more."""
+def short(text: str, limit: int, size: Callable[[str], int] = len) -> str:
+    """One line of at most `limit` units, three dots for what is missing: for titles, that have no room for more."""
     line = one_line(text)
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return line if size(line) <= limit else start(line, limit - 1, size).rstrip() + "…"
 
 
 def utf16(text: str) -> int:
@@ -147,7 +147,7 @@ def utf16(text: str) -> int:
 
 def start(text: str, limit: int, size: Callable[[str], int] = len) -> str:
     """As much of the beginning as fits."""
-    kept = text[:limit]
-    while (over := size(kept) - limit) > 0:
+    kept = text[: max(limit, 0)]
+    while kept and (over := size(kept) - limit) > 0:
         kept = kept[: -((over + 3) // 4)]
     return kept
