@@ -163,3 +163,28 @@ def test_a_paused_run_is_resumed_by_an_alert_and_by_nothing_else() -> None:
     assert (few.run.paused, few.effects, few.resume_at) == (True, (), None)
     silenced = new_alert(paused, Situation(state=State.SILENCED, alerts=2), Micros(9 * MINUTE))
     assert silenced == Advance(run=paused)
+
+
+def test_errors_of_an_older_moment_stay_where_nobody_was_told() -> None:
+    """An hour late: the team without people is in the log, and bob is told of the newest moment; ann made way."""
+    run = run_of(
+        "[{notifyTeam: {name: none}}, {wait: {duration: 5m}}, {notifyResponders: {responderRefs: [{name: bob}]}}]"
+    )
+    late = advance(run, Situation(targets=EVERYBODY), Micros(60 * MINUTE))
+    assert (len(errors(late)), told(late)) == (1, [("default/bob", "Default")])
+    assert not any("skipped" in e.details for e in late.effects if isinstance(e, Log))
+
+
+def test_a_pause_is_said_once_a_pass() -> None:
+    """Not again for each alert that is not enough, but again when the chain comes back to it."""
+    run = run_of("[{continueIfMoreAlerts: {moreThan: 1, within: 5m}}, {wait: {duration: 5m}}, {repeat: {}}]")
+    few, many = Situation(), Situation(alerts=2)
+    first = advance(run, few, Micros(0))
+    again = new_alert(first.run, few, Micros(MINUTE))
+    goes_on = new_alert(again.run, many, Micros(2 * MINUTE))
+    second = advance(goes_on.run, few, Micros(7 * MINUTE))
+    paused = [
+        sum("paused" in e.details.get("reason", "") for e in done.effects if isinstance(e, Log))
+        for done in (first, again, goes_on, second)
+    ]
+    assert paused == [1, 0, 0, 1]
