@@ -55,7 +55,8 @@ async def test_a_group_has_the_fields_of_oncalls_api(api: Start) -> None:
     assert shown["last_alert"]["payload"]["note"] == "second"
     assert shown["last_alert"]["alert_group_id"] == group_id
     one = await a.get(f"/alert_groups/{group_id}/")
-    assert one == {**shown, "attached": []}
+    telling = {"escalation": None, "personal": [], "paged": [], "posted": [], "deliveries": []}
+    assert one == {**shown, "attached": [], **telling}
 
 
 async def test_pages_by_number(api: Start) -> None:

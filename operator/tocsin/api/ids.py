@@ -18,6 +18,9 @@ INTEGRATION = "C"
 ROUTE = "R"
 CHAIN = "F"
 HEARTBEAT = "B"
+USER = "U"
+SCHEDULE = "S"
+TEAM = "T"
 NOTE = "M"
 
 _BITS = 60

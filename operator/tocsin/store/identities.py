@@ -21,7 +21,14 @@ DEFAULT = Identity(ROUTE, "", DEFAULT_ROUTE)
 """Stands for the default route of every integration."""
 
 _PREFIXES = MappingProxyType(
-    {INTEGRATION: ids.INTEGRATION, ROUTE: ids.ROUTE, WINDOW: "W", "EscalationChain": ids.CHAIN}
+    {
+        INTEGRATION: ids.INTEGRATION,
+        ROUTE: ids.ROUTE,
+        WINDOW: "W",
+        "EscalationChain": ids.CHAIN,
+        "Responder": ids.USER,
+        "OnCallSchedule": ids.SCHEDULE,
+    }
 )
 _IN_ONE_QUERY = 500
 

@@ -10,6 +10,8 @@ from tocsin.console.api.context import CALLER, CONTEXT, Context
 from tocsin.console.api.guard import LOCAL_CALLER, Scope
 from tocsin.console.api.guard import Refused as NotAdmitted
 from tocsin.console.api.routes import ROUTES, Handler
+from tocsin.console.api.schedules import CALENDARS
+from tocsin.dispatch.calendars import Calendars
 from tocsin.dispatch.dispatcher import hide_parameters
 from tocsin.flow.groups import Refused
 from tocsin.problems import Problem, ProblemError, method_not_allowed, not_found, unavailable
@@ -25,6 +27,7 @@ def api_application(context: Context) -> web.Application:
     """To be mounted with `app.add_subapp(PREFIX, ...)` on any application."""
     app = web.Application(middlewares=[answer_errors, admit], client_max_size=LARGEST_BODY)
     app[CONTEXT] = context
+    app[CALENDARS] = Calendars(context.store, context.live, context.telemetry, now=lambda _c: context.now())
     for route in ROUTES:
         handler = _scoped(route.handler, route.scope)
         app.router.add_route(route.method, f"{route.path}{{slash:/?}}", handler)

@@ -20,16 +20,19 @@ from tocsin.console.api.context import (
     json_object,
     missing,
 )
+from tocsin.console.api.notes import note_document
 from tocsin.console.api.paging import Paging, page_document, parse_paging
 from tocsin.console.api.shapes import alert_document, group_document, log_document
-from tocsin.dispatch import maintenance
+from tocsin.console.api.telling import telling_documents
+from tocsin.dispatch import maintenance, reminders
 from tocsin.flow.groups import Action, Verb
 from tocsin.flow.model import Micros
 from tocsin.flow.program import Program
-from tocsin.store import actions, alerts, groups, logbook, pages
+from tocsin.store import actions, alerts, groups, logbook, notes, pages
 from tocsin.store.actions import Acted, NoSuchGroup
 from tocsin.store.backend import disguise_of
 from tocsin.store.groups import AlertGroup, Count, GroupFilter, GroupPage
+from tocsin.store.notes import Note
 
 NOTHING = frozenset[str]()
 FOR_EVER = (-1, 0, None)
@@ -65,13 +68,11 @@ async def get_group(request: web.Request) -> web.Response:
     public_id = request.match_info["id"]
     program = context_of(request).live.program
 
-    def read(connection: Connection) -> Document:
-        group = _find(connection, public_id)
-        document = _document(connection, group, program)
-        document["attached"] = [child.public_id for child in groups.children(connection, group.number)]
-        return document
-
-    return answer(await context_of(request).store.read(read))
+    return answer(
+        await context_of(request).store.read(
+            lambda c: whole_document(c, find_group(c, public_id).number, program)
+        )
+    )
 
 
 async def get_log(request: web.Request) -> web.Response:
@@ -81,18 +82,43 @@ async def get_log(request: web.Request) -> web.Response:
     if not (after.isascii() and after.isdigit() and len(after) < 19):
         raise bad_request("give the id of an entry", field="after")
 
-    def read(connection: Connection) -> list[Document]:
-        group = _find(connection, public_id)
-        entries = logbook.list_entries(connection, group.number, after=int(after), limit=paging.size)
+    def read(connection: Connection) -> tuple[list[Document], int | None]:
+        number = find_group(connection, public_id).number
+        entries = logbook.list_entries(connection, number, after=int(after), limit=paging.size)
+        full = len(entries) == paging.size
         disguise = disguise_of(connection)
-        return [
+        shown = [
             log_document(e, None if e.alert is None else disguise.id_of(ids.ALERT, e.alert)) for e in entries
         ]
+        between = _notes_between(connection, number, int(after), entries[-1].at if full else None)
+        shown += [_noted(note_document(connection, note)) for note in between]
+        return sorted(shown, key=lambda one: one["time"]), entries[-1].id if full else None
 
-    entries = await context_of(request).store.read(read)
-    return answer(
-        {"results": entries, "next_after": entries[-1]["id"] if len(entries) == paging.size else None}
-    )
+    entries, following = await context_of(request).store.read(read)
+    return answer({"results": entries, "next_after": following})
+
+
+def _notes_between(connection: Connection, group: int, after: int, until: Micros | None) -> list[Note]:
+    """The notes that belong among a page of log entries: later than entry `after`, up to `until`."""
+    before = logbook.list_entries(connection, group, after=after - 1, limit=1) if after else ()
+    since = before[0].at if before else None
+    found = reversed(notes.list_notes(connection, group, limit=1000))
+    return [one for one in found if (since is None or one.at > since) and (until is None or one.at <= until)]
+
+
+def _noted(note: Document) -> Document:
+    """A note as a line of the log (alert-flow R-LOG-3)."""
+    return {
+        "id": note["id"],
+        "time": note["created_at"],
+        "type": None,
+        "action": "note",
+        "author": note["author"],
+        "action_source": None,
+        "reason": "",
+        "details": {"text": note["text"]},
+        "alert_id": None,
+    }
 
 
 async def delete_group(request: web.Request) -> web.Response:
@@ -130,6 +156,21 @@ async def silence(request: web.Request) -> web.Response:
     return web.Response()
 
 
+async def confirm(request: web.Request) -> web.Response:
+    """Whoever is asked by an acknowledge reminder says that the group is being worked on (alert-flow 10.4)."""
+    await json_object(request, known=NOTHING)
+    context, public_id, actor = context_of(request), request.match_info["id"], actor_of(request)
+    now = context.now()
+
+    def write(connection: Connection) -> None:
+        number = find_group(connection, public_id).number
+        if not reminders.confirm(connection, number, actor.name, now):
+            raise bad_request("nobody is asked whether this group is being worked on")
+
+    await context.store.write(write)
+    return web.Response()
+
+
 async def attach(request: web.Request) -> web.Response:
     """`parent_id`: the public id of the group to attach to."""
     body = await json_object(request, known=frozenset({"parent_id"}))
@@ -140,7 +181,7 @@ async def attach(request: web.Request) -> web.Response:
     now = context.now()
 
     def write(connection: Connection) -> None:
-        child, parent = _find(connection, public_id), _find(connection, parent_id)
+        child, parent = find_group(connection, public_id), find_group(connection, parent_id)
         actions.attach(connection, child.number, parent.number, now=now, actor=actor)
 
     await context.store.write(write)
@@ -154,7 +195,7 @@ async def _act(request: web.Request, action: Callable[[Micros], Action]) -> Acte
     program = context.live.program
 
     def write(connection: Connection) -> Acted:
-        return maintenance.act(connection, program, _find(connection, public_id), wanted)
+        return maintenance.act(connection, program, find_group(connection, public_id), wanted)
 
     try:
         return await context.store.write(write)
@@ -173,7 +214,20 @@ def _delay(body: Mapping[str, Any]) -> int | None:
     return delay
 
 
-def _find(connection: Connection, public_id: str) -> AlertGroup:
+def whole_document(connection: Connection, number: int, program: Program) -> Document:
+    """One group with all that is shown of it."""
+    group = groups.get(connection, number)
+    if group is None:
+        raise missing(f"alert group #{number}")
+    return {
+        **_document(connection, group, program),
+        "attached": [child.public_id for child in groups.children(connection, number)],
+        **telling_documents(connection, number, program),
+    }
+
+
+def find_group(connection: Connection, public_id: str) -> AlertGroup:
+    """Raises ProblemError (404)."""
     found = groups.get_by_public_id(connection, public_id)
     if found is None:
         raise missing(f"alert group {public_id[:24]}")

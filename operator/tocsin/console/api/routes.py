@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from tocsin.console.api import alerts, groups, integrations, operations, preview
+from tocsin.console.api import (
+    alerts,
+    deliveries,
+    escalation,
+    groups,
+    integrations,
+    notes,
+    operations,
+    people,
+    preview,
+    schedules,
+)
 from tocsin.console.api.guard import Scope
 from tocsin.flow.groups import Verb
 
@@ -26,6 +37,8 @@ class Route(NamedTuple):
 _GROUP = "/alert_groups/{id:[A-Z0-9]+}"
 _ALERT = "/alerts/{id:[A-Z0-9]+}"
 _INTEGRATION = "/integrations/{namespace:[-a-z0-9]+}/{name:[-.a-z0-9]+}"
+_SCHEDULE = "/on_call_schedules"
+_NOTE = "/resolution_notes/{id:[A-Z0-9]+}"
 _LETTER = "/dead_letters/{id:[0-9]{1,18}}"
 _READ, _ACT = Scope.READ, Scope.ACT
 
@@ -49,6 +62,24 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("POST", f"{_GROUP}/silence", _ACT, groups.silence),
     Route("POST", f"{_GROUP}/attach", _ACT, groups.attach),
+    Route("POST", f"{_GROUP}/confirm", _ACT, groups.confirm),
+    Route("POST", f"{_GROUP}/unpage", _ACT, escalation.unpage),
+    Route("POST", "/escalation", _ACT, escalation.page),
+    Route("GET", "/resolution_notes", _READ, notes.list_notes),
+    Route("POST", "/resolution_notes", _ACT, notes.create_note),
+    Route("GET", _NOTE, _READ, notes.get_note),
+    Route("PUT", _NOTE, _ACT, notes.change_note),
+    Route("DELETE", _NOTE, _ACT, notes.delete_note),
+    Route("GET", "/users", _READ, people.list_users),
+    Route("GET", "/users/{id:[A-Z0-9]+}", _READ, people.get_user),
+    Route("GET", "/teams", _READ, people.list_teams),
+    Route("GET", "/escalation_chains", _READ, people.list_chains),
+    Route("GET", _SCHEDULE, _READ, schedules.list_schedules),
+    Route("GET", f"{_SCHEDULE}/{{id:[A-Z0-9]+}}", _READ, schedules.get_schedule),
+    Route("GET", f"{_SCHEDULE}/{{namespace:[-a-z0-9]+}}/{{name:[-.a-z0-9]+}}", _READ, schedules.get_schedule),
+    Route("GET", "/deliveries", _READ, deliveries.list_deliveries),
+    Route("POST", "/deliveries/{id:[0-9]{1,18}}/retry", _ACT, deliveries.retry_delivery),
+    Route("GET", "/webhook_runs", _READ, deliveries.list_webhook_runs),
     Route("GET", "/alerts", _READ, alerts.list_alerts),
     Route("GET", _ALERT, _READ, alerts.get_alert),
     Route("GET", f"{_ALERT}/trace", _READ, alerts.get_trace),
