@@ -6,9 +6,9 @@ import itertools
 import json
 
 import pytest
-from conftest import Make
 from delivering import MINUTE, START, Micros, Sink, World, integration, responder
 
+from conftest import Make
 from tocsin.store import deliveries
 from tocsin.store.bundles import BUNDLED
 from tocsin.store.deliveries import NewDelivery

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from conftest import Make
 from delivering import SECOND, Sink, integration, obj, responder, secret_ref
 
+from conftest import Make
 from tocsin.store import channelhealth
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Make
 from delivering import CONSOLE, MINUTE, SECOND, Sink, integration, responder
 
+from conftest import Make
 from tocsin.dispatch.deliveries import retry
 from tocsin.store import deliveries
 
@@ -76,7 +76,7 @@ async def test_what_cannot_heal_fails_at_once(world: Make, sink: Sink, status: i
     reason = "authError" if status == 401 else "clientError"
     assert (len(sink.hits), failed.state, failed.reason) == (1, 2, reason)
     assert failed.error == f"127.0.0.1 answered {status}"
-    ((kind, text),) = [e for e in await w.entries(stored.number) if e[0] == "escalation_failed"]
+    ((_, text),) = [e for e in await w.entries(stored.number) if e[0] == "escalation_failed"]
     assert text == f"default/ops could not be reached: 127.0.0.1 answered {status}"
     assert w.metric("tocsin_notifications_failed_total", type="webhook", reason=reason) == 1
 

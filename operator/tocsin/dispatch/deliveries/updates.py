@@ -30,7 +30,7 @@ def is_any_behind(connection: Connection, now: Micros) -> bool:
 
 
 def enqueue_late(connection: Connection, edits: Callable[[str], bool | None], now: Micros) -> int:
-    """Enqueues edits of messages that say less than there is; how many. `edits`: whether a channel can; None: unknown.
+    """Enqueues edits of messages that say less than there is; how many need one. `edits`: whether a channel can; None: unknown.
 
     Where it cannot, further alerts are no news: the message counts as up to date until the state changes.
     """
@@ -47,4 +47,5 @@ def enqueue_late(connection: Connection, edits: Callable[[str], bool | None], no
             posted.put(connection, replace(message, alerts_count=group.alerts_count, updated_at=now))
         else:
             wanted.append((message.group, message.channel))
-    return deliveries.enqueue_updates(connection, wanted, now)
+    deliveries.enqueue_updates(connection, wanted, now)
+    return len(wanted)

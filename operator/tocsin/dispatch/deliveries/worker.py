@@ -24,7 +24,7 @@ from tocsin.dispatch.deliveries.loading import load
 from tocsin.dispatch.deliveries.meters import DeliveryMeters
 from tocsin.dispatch.deliveries.parcels import Parcel, Result
 from tocsin.dispatch.deliveries.preparing import KINDS, Preparing
-from tocsin.dispatch.deliveries.recording import Recording, pause_of
+from tocsin.dispatch.deliveries.recording import POSTS, Recording, pause_of
 from tocsin.dispatch.deliveries.sending import Sending
 from tocsin.dispatch.deliveries.traffic import Traffic
 from tocsin.dispatch.dispatcher import DispatchStore, hide_parameters
@@ -93,6 +93,7 @@ class Worker:
         self._recording = Recording(live, clock, self.meters)
         self._traffic = Traffic(Sending(live, self._channels, self.meters, telemetry).send, self._finished)
         self._results: list[Result] = []
+        self._in_hand: dict[tuple[int, str], int] = {}
         self._paused: dict[str, Micros] = {}
         self._now = Micros(0)
         self._owner = f"worker-{secrets.token_hex(6)}"
@@ -201,9 +202,21 @@ class Worker:
         return Claimed(alone, program, len(batch) - len(alone))
 
     async def _set_in_motion(self, claimed: Claimed) -> None:
-        if not claimed.batch:
+        batch, program = self._one_by_one(claimed.batch), claimed.program
+        if not batch:
             return
-        batch, program = claimed.batch, claimed.program
+        try:
+            ready = await self._prepare(batch, program)
+        except BaseException:
+            for one in batch:
+                self._let_go(one)
+            raise
+        for outcome in ready:
+            if isinstance(outcome, Result):
+                self._finished(outcome)
+        self._traffic.add(outcome for outcome in ready if isinstance(outcome, Parcel))
+
+    async def _prepare(self, batch: list[Delivery], program: Program) -> list[Parcel | Result]:
         to_open = self._channels.missing(program, {one.channel for one in batch})
         loaded = await self._store.read(
             lambda connection: load(connection, self._means.keys, program, batch, tuple(to_open.values()))
@@ -211,11 +224,25 @@ class Worker:
         self._channels.open(program, to_open, loaded.values)
         preparing = Preparing(program, self._channels, loaded, self._means.tools.console_url)
         # Rendering is CPU work that users' templates decide about: in a thread, so that others get their turns.
-        ready = await asyncio.to_thread(lambda: [preparing.prepare(one, self._log) for one in batch])
-        for one in ready:
-            if isinstance(one, Result):
-                self._finished(one)
-        self._traffic.add(one for one in ready if isinstance(one, Parcel))
+        return await asyncio.to_thread(lambda: [preparing.prepare(one, self._log) for one in batch])
+
+    def _one_by_one(self, claimed: list[Delivery]) -> list[Delivery]:
+        """What posts or edits the message of a group in a channel waits for the one before: so there is one message,
+        and what it says last is the latest.
+        """
+        free: list[Delivery] = []
+        for one in claimed:
+            message = _message_of(one)
+            if message is None or self._in_hand.setdefault(message, one.id) == one.id:
+                free.append(one)
+            else:
+                self._finished(Result(delivery=one, again=SECOND))
+        return free
+
+    def _let_go(self, one: Delivery) -> None:
+        message = _message_of(one)
+        if message is not None and self._in_hand.get(message) == one.id:
+            del self._in_hand[message]
 
     # --- recording ---
 
@@ -233,6 +260,8 @@ class Worker:
             some = self._results[:RECORDED_AT_ONCE]
             endings = await self._store.write(partial(self._recording.record, results=some))
             del self._results[: len(some)]
+            for result in some:
+                self._let_go(result.delivery)
             self._recording.count(endings)
 
     async def _record_for_ever(self) -> None:
@@ -309,3 +338,8 @@ class Worker:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+def _message_of(one: Delivery) -> tuple[int, str] | None:
+    """Which message of a group in a channel is posted or edited; None if it is another kind of delivery."""
+    return (one.group, one.channel) if one.kind in POSTS and one.group is not None else None
