@@ -8,7 +8,8 @@ from situations import Situation, people, run_of
 
 from tocsin.api.durations import MINUTE, SECOND
 from tocsin.api.escalationchain import Importance, Step
-from tocsin.flow.escalation.effects import Log, Notify, ResolveGroup, TookTurn
+from tocsin.flow.escalation.effects import Log, Notify, Publish, ResolveGroup, TookTurn, in_words
+from tocsin.flow.escalation.rehearsal import rehearsed
 from tocsin.flow.escalation.run import Advance, advance, new_alert, start
 from tocsin.flow.escalation.snapshot import Snapshot, take
 from tocsin.flow.groups import LogKind, State
@@ -188,3 +189,10 @@ def test_a_pause_is_said_once_a_pass() -> None:
         for done in (first, again, goes_on, second)
     ]
     assert paused == [1, 0, 0, 1]
+
+
+def test_steps_are_counted_from_one_for_people() -> None:
+    """In words and in the log; the post of a route is of no step, and Debug maintenance tells of it all the same."""
+    assert [in_words(step) for step in ("0", "2.1", "route")] == ["step 1", "step 3, pass 2", ""]
+    (entry,) = rehearsed([Publish(channel="default/room", step="route")])
+    assert (entry.details["channel"], "step" in entry.details) == ("default/room", False)

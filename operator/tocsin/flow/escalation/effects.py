@@ -60,3 +60,16 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Effect = Notify | Publish | Trigger | ResolveGroup | TookTurn | Log
+
+
+def place_of(step: str) -> dict[str, str]:
+    """A step as the log names it, counted from one: `2.1` is step 3, pass 2. Nothing for what is no step of a chain."""
+    index, _, passes = step.partition(".")
+    if not index.isdecimal():
+        return {}
+    return {"step": str(int(index) + 1), **({"pass": str(int(passes) + 1)} if passes else {})}
+
+
+def in_words(step: str) -> str:
+    """`step 3, pass 2`."""
+    return ", ".join(f"{name} {number}" for name, number in place_of(step).items())

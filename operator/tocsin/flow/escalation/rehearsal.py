@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tocsin.flow.escalation.effects import Effect, Log
+from tocsin.flow.escalation.effects import Effect, Log, Notify, Publish, ResolveGroup, Trigger, place_of
 from tocsin.flow.groups import LogKind
 
 _NOT_DONE = "not carried out: Debug maintenance"
 
 
 def rehearsed(effects: Iterable[Effect]) -> tuple[Log, ...]:
-    """Entries of the log only, which name whom each step would have told: nobody is, no turn is taken, nothing resolved.
+    """The same as entries of the log only: nobody is told, no turn is taken, nothing is resolved.
 
     The run itself goes on as if it had happened, so waits, windows and passes are those of the real thing.
     """
-    return tuple(_marked(effect) for effect in effects if isinstance(effect, Log))
+    return tuple(_entries(effects))
 
 
-def _marked(entry: Log) -> Log:
-    """Entries that have no reason yet and no time are of steps that would have done something."""
-    done = entry.kind is LogKind.ESCALATION_TRIGGERED and entry.details.keys().isdisjoint(("reason", "until"))
-    return Log(kind=entry.kind, details={**entry.details, "reason": _NOT_DONE}) if done else entry
+def _entries(effects: Iterable[Effect]) -> Iterator[Log]:
+    for effect in effects:
+        match effect:
+            case Notify(step=step, responder=name, importance=importance):
+                yield _would(step, responder=name, importance=importance.value)
+            case Publish(step=step, channel=name):
+                yield _would(step, channel=name)
+            case Trigger(step=step, webhook=name):
+                yield _would(step, webhook=name)
+            case ResolveGroup():
+                yield _would("", type="resolve")
+            case Log() if not _says_done(effect):
+                yield effect
+            case _:
+                pass
+
+
+def _would(step: str, **what: str) -> Log:
+    return Log(kind=LogKind.ESCALATION_TRIGGERED, details={**place_of(step), **what, "reason": _NOT_DONE})
+
+
+def _says_done(entry: Log) -> bool:
+    """Entries without a time and a reason are of steps that told somebody, or resolved."""
+    return entry.kind is LogKind.ESCALATION_TRIGGERED and entry.details.keys().isdisjoint(("reason", "until"))

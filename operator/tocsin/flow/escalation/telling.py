@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tocsin.api.common import ObjectRef
 from tocsin.api.escalationchain import Importance, OnCallStep, RespondersStep, Step, TeamStep
-from tocsin.flow.escalation.effects import Effect, Log, Notify, Publish, TookTurn, Trigger
+from tocsin.flow.escalation.effects import Effect, Log, Notify, Publish, TookTurn, Trigger, place_of
 from tocsin.flow.escalation.facts import Facts
 from tocsin.flow.escalation.overdue import Due
 from tocsin.flow.escalation.snapshot import missing
@@ -35,8 +35,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.index}.{self.passes}" if self.passes else str(self.index)
 
     def entry(self, kind: LogKind, **details: str) -> Log:
-        later = {"pass": str(self.passes + 1)} if self.passes else {}
-        return Log(kind=kind, details={"step": str(self.index + 1), "type": self.type, **later, **details})
+        return Log(kind=kind, details={**place_of(self.key), "type": self.type, **details})
 
     def ran(self, **details: str) -> Log:
         return self.entry(LogKind.ESCALATION_TRIGGERED, **details)
