@@ -48,8 +48,65 @@ SPECS: dict[str, dict[str, Any]] = {
             "timeZone": "Europe/Berlin",
             "recurrence": "FREQ=DAILY",
         },
+        "announce": {"atStart": True, "chatops": [{"channelRef": {"name": "sound"}}]},
+    },
+    "EscalationChain": {
+        "steps": [
+            {"notifyChannel": {"channelRef": {"name": "sound"}}},
+            {"notifyOnCall": {"scheduleRef": {"name": "sound"}, "importance": "Important"}},
+            {"wait": {"duration": "5m"}},
+            {"continueInTimeWindow": {"from": "08:00", "to": "20:00", "timeZone": "Europe/Berlin"}},
+            {"continueIfMoreAlerts": {"moreThan": 3, "within": "10m"}},
+            {"notifyNextResponder": {"responderRefs": [{"name": "sound"}]}},
+            {"notifyTeam": {"name": "sre"}},
+            {"triggerWebhook": {"webhookRef": {"name": "sound"}}},
+            {"repeat": {"times": 2}},
+            {"resolve": {}},
+        ],
+        "team": "sre",
+        "acknowledgeReminder": {"every": "1h", "unacknowledgeAfter": "15m"},
+    },
+    "NotificationChannel": {
+        "email": {"host": "mail.example.com", "from": "a@example.com", "to": ["b@example.com"]},
+        "fallbackRef": {"name": "last"},
+    },
+    "OutgoingWebhook": {
+        "triggers": ["Resolve"],
+        "url": "https://example.com/{{ alert_group_id }}",
+        "headers": {"X-State": "{{ event.type }}"},
+        "body": "{{ alert_payload | tojson }}",
+        "condition": "{{ event.type == 'resolve' }}",
+        "integrationRefs": [{"name": "good"}],
+        "timeout": "10s",
+    },
+    "Responder": {
+        "email": "ada@example.com",
+        "timeZone": "Europe/Berlin",
+        "teams": ["sre"],
+        "contacts": [{"name": "mail", "channelRef": {"name": "sound"}}],
+        "rules": {"default": [{"notify": "mail"}, {"wait": "5m"}, {"notify": "mail"}]},
+    },
+    "OnCallSchedule": {
+        "timeZone": "Europe/Berlin",
+        "layers": [
+            {
+                "name": "weekly",
+                "start": "2026-01-05T09:00",
+                "rotation": {"frequency": "Weekly", "interval": 1},
+                "participants": [{"responderRefs": [{"name": "sound"}]}],
+            }
+        ],
+        "overrides": [
+            {
+                "start": "2026-08-01T09:00",
+                "end": "2026-08-02T09:00",
+                "responderRefs": [{"name": "sound"}],
+            }
+        ],
     },
 }
+LAST = {"email": {"host": "mail.example.com", "from": "a@example.com", "to": ["c@example.com"]}}
+"""The channel that the others fall back to."""
 BAD_VALUES: tuple[Any, ...] = (
     None,
     7,
@@ -80,6 +137,7 @@ def manifest(kind: str, namespace: str, name: str, spec: dict[str, Any]) -> dict
 
 def good_manifests() -> list[dict[str, Any]]:
     made = [manifest("Integration", ns, "good", SPECS["Integration"]) for ns in ("a", "b")]
+    made += [manifest("NotificationChannel", ns, "last", LAST) for ns in ("a", "b")]
     made += [
         manifest(kind, ns, "sound", SPECS[kind])
         for kind in SPECS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 from compiler_cases import NOW
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from tocsin.api.common import (
     Finding,
     Identity,
     KeyRef,
+    LocalRef,
     Matcher,
     Metadata,
     ObjectRef,
@@ -25,9 +27,50 @@ from tocsin.api.common import (
     TemplateFrom,
     Templates,
 )
-from tocsin.api.integration import Auth, Heartbeat, Integration, IntegrationSpec
+from tocsin.api.escalationchain import (
+    ChannelStep,
+    EscalationChain,
+    EscalationChainSpec,
+    OnCallStep,
+    RespondersStep,
+    Step,
+    TeamStep,
+    WaitStep,
+    WebhookStep,
+)
+from tocsin.api.integration import (
+    Auth,
+    ChannelPublication,
+    Heartbeat,
+    Integration,
+    IntegrationSpec,
+    RouteTarget,
+)
 from tocsin.api.labelrule import LabelRule, LabelRuleSpec, StaticLabel
-from tocsin.api.maintenancewindow import MaintenanceMode, MaintenanceWindow, MaintenanceWindowSpec, Schedule
+from tocsin.api.maintenancewindow import (
+    Announce,
+    MaintenanceMode,
+    MaintenanceWindow,
+    MaintenanceWindowSpec,
+    Schedule,
+)
+from tocsin.api.notificationchannel import (
+    EmailChannel,
+    NotificationChannel,
+    NotificationChannelSpec,
+    SlackChannel,
+)
+from tocsin.api.objects import KINDS
+from tocsin.api.oncallschedule import (
+    ICal,
+    Layer,
+    OnCallSchedule,
+    OnCallScheduleSpec,
+    Participants,
+    Restriction,
+)
+from tocsin.api.outgoingwebhook import OutgoingWebhook, OutgoingWebhookSpec, Trigger
+from tocsin.api.responder import Contact, NotificationRules, Responder, ResponderSpec, Rule
 from tocsin.flow.compiler import compile_flow
 from tocsin.flow.inventory import Draft, Inventory
 from tocsin.flow.model import Micros, decode_fragment, digest_of, encode_fragment, manifest_digest
@@ -37,7 +80,6 @@ NAMESPACES = ("a", "b")
 NAMES = ("x", "y")
 HOUR = 3_600_000_000
 
-mostly_false = st.integers(0, 4).map(lambda number: number == 0)
 mostly_false = st.integers(0, 4).map(lambda number: number == 0)
 namespaces, names = st.sampled_from(NAMESPACES), st.sampled_from(NAMES)
 refs = st.builds(ObjectRef, name=names, namespace=st.sampled_from([None, *NAMESPACES]))
@@ -70,6 +112,10 @@ filled = st.lists(
     max_size=2,
 ).map(tuple)
 templates = st.builds(Templates, grouping_id=texts, resolve=texts)
+teams = st.sampled_from(["", "", "sre", "db"])
+publications = st.builds(ChannelPublication, channel_ref=refs)
+chatops = st.lists(publications, max_size=2).map(tuple)
+target = {"escalation_chain_ref": st.one_of(st.none(), refs), "chatops": chatops}
 
 integrations = st.builds(
     Integration,
@@ -84,6 +130,8 @@ integrations = st.builds(
         suspend=mostly_false,
         auth=st.sampled_from([Auth(), Auth(token_secret_ref=KeyRef(name="x", key="t"))]),
         heartbeat=st.one_of(st.none(), st.builds(Heartbeat, interval=st.just("1m"), route_ref=refs)),
+        default_route=st.builds(RouteTarget, **target),
+        team=teams,
     ),
 )
 routes = st.builds(
@@ -108,6 +156,7 @@ routes = st.builds(
             ).map(tuple),
         ),
         suspend=mostly_false,
+        **target,
     ),
 )
 rules = st.builds(
@@ -136,6 +185,12 @@ windows = st.builds(
             recurrence=st.sampled_from(["", "FREQ=DAILY;COUNT=3", "FREQ=YEARLY;INTERVAL=4"]),
         ),
         integration_selector=selectors,
+        announce=st.one_of(
+            st.none(),
+            st.builds(
+                Announce, chatops=st.builds(lambda one: (one,), publications), at_start=st.just(value=True)
+            ),
+        ),
     ),
 )
 shared_templates = st.builds(
@@ -145,9 +200,114 @@ shared_templates = st.builds(
         AlertTemplateSpec, templates=templates, templates_from=filled, sharing=sharings, suspend=mostly_false
     ),
 )
-kinds = st.sampled_from(["Integration", "AlertRoute", "AlertTemplate", "LabelRule", "MaintenanceWindow"])
+
+key_refs = st.builds(KeyRef, name=st.just("x"), key=st.sampled_from(["t", "u"]))
+people = st.lists(refs, min_size=1, max_size=2).map(tuple)
+common: dict[str, Any] = {"sharing": sharings, "suspend": mostly_false}
+steps = st.one_of(
+    st.builds(Step, wait=st.builds(WaitStep, duration=st.sampled_from(["1m", "3d"]))),
+    st.builds(Step, notify_responders=st.builds(RespondersStep, responder_refs=people)),
+    st.builds(Step, notify_on_call=st.builds(OnCallStep, schedule_ref=refs)),
+    st.builds(Step, notify_team=st.builds(TeamStep, name=st.sampled_from(["sre", "db"]))),
+    st.builds(Step, notify_channel=st.builds(ChannelStep, channel_ref=refs)),
+    st.builds(Step, trigger_webhook=st.builds(WebhookStep, webhook_ref=refs)),
+)
+chains = st.builds(
+    EscalationChain,
+    metadata=metadata,
+    spec=st.builds(EscalationChainSpec, steps=st.lists(steps, max_size=3).map(tuple), team=teams, **common),
+)
+channels = st.builds(
+    NotificationChannel,
+    metadata=metadata,
+    spec=st.one_of(
+        st.builds(
+            NotificationChannelSpec,
+            slack=st.builds(SlackChannel, token_secret_ref=key_refs, channel=st.sampled_from(["", "#a"])),
+            fallback_ref=st.one_of(st.none(), st.builds(LocalRef, name=names)),
+            **common,
+        ),
+        st.builds(
+            NotificationChannelSpec,
+            email=st.just(EmailChannel(host="mail", from_="a@b.c", to=())),
+            **common,
+        ),
+    ),
+)
+webhooks = st.builds(
+    OutgoingWebhook,
+    metadata=metadata,
+    spec=st.builds(
+        OutgoingWebhookSpec,
+        triggers=st.just((Trigger.RESOLVE,)),
+        url=st.sampled_from(["https://example.com", "{{ payload.u }}", "{{ broken"]),
+        integration_refs=st.lists(refs, max_size=2).map(tuple),
+        integration_selector=selectors,
+        **common,
+    ),
+)
+responders = st.builds(
+    Responder,
+    metadata=metadata,
+    spec=st.builds(
+        ResponderSpec,
+        email=st.sampled_from([None, "a@b.c"]),
+        teams=st.sampled_from([(), ("sre",), ("sre", "db")]),
+        contacts=st.lists(
+            st.builds(
+                Contact,
+                name=st.just("c"),
+                channel_ref=refs,
+                address_secret_ref=st.one_of(st.none(), key_refs),
+            ),
+            max_size=1,
+        ).map(tuple),
+        rules=st.sampled_from(
+            [NotificationRules(), NotificationRules(default=(Rule(notify="c"), Rule(wait="5m")))]
+        ),
+        **common,
+    ),
+)
+schedules = st.builds(
+    OnCallSchedule,
+    metadata=metadata,
+    spec=st.builds(
+        OnCallScheduleSpec,
+        time_zone=st.sampled_from(["UTC", "Europe/Berlin", "Nowhere/At_All"]),
+        team=teams,
+        layers=st.lists(
+            st.builds(
+                Layer,
+                name=st.just("l"),
+                start=st.sampled_from(["2026-06-01T10:00", "2026-07-03T10:00", "2026-02-30T10:00"]),
+                participants=st.lists(
+                    st.builds(Participants, responder_refs=people), min_size=1, max_size=2
+                ).map(tuple),
+                restrictions=st.sampled_from([(), (Restriction(from_="08:00", to="20:00"),)]),
+            ),
+            max_size=1,
+        ).map(tuple),
+        ical=st.one_of(
+            st.none(), st.builds(ICal, config_map_key_ref=st.builds(KeyRef, name=names, key=st.just("k")))
+        ),
+        **common,
+    ),
+)
+declared_objects = (
+    integrations,
+    routes,
+    rules,
+    windows,
+    shared_templates,
+    chains,
+    channels,
+    webhooks,
+    responders,
+    schedules,
+)
+kinds = st.sampled_from(sorted(KINDS))
 edits = st.one_of(
-    st.one_of(integrations, routes, rules, windows, shared_templates).map(lambda declared: ("put", declared)),
+    st.one_of(*declared_objects).map(lambda declared: ("put", declared)),
     st.builds(Identity, kinds, namespaces, names).map(lambda identity: ("drop", identity)),
     st.tuples(namespaces, names, st.integers(0, 2)).map(lambda made: ("prefer", *made)),
     st.tuples(kinds, metadata).map(lambda pair: ("refuse", *pair)),
@@ -193,7 +353,7 @@ def at_place(strategy: st.SearchStrategy, namespace: str, name: str) -> st.Searc
 crowds = st.tuples(
     *(
         at_place(strategy, namespace, name)
-        for strategy in (integrations, routes, rules, windows, shared_templates)
+        for strategy in declared_objects
         for namespace in NAMESPACES
         for name in NAMES
     )

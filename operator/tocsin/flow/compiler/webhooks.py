@@ -30,9 +30,11 @@ NAMES = frozenset(
         "alert_group_resolved_by",
         "responses",
         "webhook",
+        "payload",
+        "labels",
     }
 )
-"""Variables of a webhook's templates (alert-flow R-WHK-11)."""
+"""Variables of a webhook's templates (alert-flow R-WHK-11); the last two are those of every template."""
 
 _TIMEOUT = (SECOND, MINUTE)
 _DEFAULT_TIMEOUT = 4 * SECOND
