@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: run test lint unit services fmt golden bench lock chart dist image clean
+.PHONY: run test lint unit services fmt golden bench lock chart docs dist image clean
 
 run: $(VENV)/.installed  ## Start Tocsin on examples/quickstart: prints each URL with a curl line to try
 	@$(BIN)/tocsin run examples/quickstart
@@ -40,6 +40,9 @@ lock: $(VENV)/.installed  ## Resolve requirements.lock anew from pyproject.toml
 
 chart: $(VENV)/.installed  ## What the chart has from elsewhere: CRDs from crds/, the table of values from its schema
 	$(BIN)/python release/chart.py
+
+docs: $(VENV)/.installed  ## What is written from code: reference pages, configuration, the schema for editors
+	for script in docs/schema/*.py; do $(BIN)/python $$script; done
 
 dist: $(VENV)/.installed  ## Everything of a release in dist/: package, chart, install.yaml, crds.yaml, bill of materials, checksums
 	$(BIN)/python release/dist.py

@@ -21,6 +21,13 @@ url_option = click.option(
     envvar="TOCSIN_URL",
     help="Where Tocsin listens; printed URLs begin with it.",
 )
+alerts_url_option = click.option(
+    "--alerts-url",
+    default="",
+    metavar="BASE",
+    envvar="TOCSIN_ALERTS_URL",
+    help="Where senders reach Tocsin, if not at --url.",
+)
 output_option = click.option(
     "-o",
     "--output",

@@ -1,4 +1,4 @@
-"""`tocsin dispatcher`: run timers, windows, heartbeats and escalations, and nothing else."""
+"""`tocsin dispatcher`: run timers, windows, heartbeats and escalations, send messages, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from tocsin.cli.options import HostPort, key_ring, setting
+from tocsin.cli.options import (
+    HostPort,
+    allow_outgoing,
+    key_ring,
+    sending_options,
+    sending_settings,
+    setting,
+)
 from tocsin.cli.process import database_option, log_options, make_telemetry, run_service
 from tocsin.cli.service import ServiceOptions
 from tocsin.receive.settings import Settings
@@ -17,8 +24,17 @@ from tocsin.receive.settings import Settings
 @setting("--metrics-bearer", default="", help="Bearer token that /metrics asks for.")
 @database_option
 @log_options
-def command(*, health_listen: tuple[str, int], metrics_bearer: str, database: str, **given: Any) -> None:
-    """Run everything that time brings. Any number of them may share one PostgreSQL."""
+@allow_outgoing
+@sending_options
+def command(
+    *,
+    health_listen: tuple[str, int],
+    metrics_bearer: str,
+    database: str,
+    outgoing_allowed: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Run everything that time brings, and send messages. Any number of them may share one PostgreSQL."""
     telemetry = make_telemetry(given)
     options = ServiceOptions(
         role="dispatcher",
@@ -27,5 +43,6 @@ def command(*, health_listen: tuple[str, int], metrics_bearer: str, database: st
         listen=None,
         health_listen=health_listen,
         settings=Settings(metrics_bearer=metrics_bearer),
+        sending=sending_settings(given, outgoing_allowed),
     )
     run_service(options, telemetry)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
-from tocsin.cli.client import call, output_option, print_json, url_option
+from tocsin.cli.client import alerts_url_option, call, output_option, print_json, url_option
 
 
 @click.command("endpoints")
 @url_option
+@alerts_url_option
 @output_option
-def command(url: str, output: str) -> None:
+def command(url: str, alerts_url: str, output: str) -> None:
     """List each integration's alert and heartbeat URL. The URLs hold tokens: treat them as credentials."""
-    endpoints = call("GET", url, f"/api/v1/endpoints?url={url.rstrip('/')}")
+    endpoints = call("GET", url, f"/api/v1/endpoints?url={(alerts_url or url).rstrip('/')}")
     if output == "json":
         print_json(endpoints)
         return

@@ -24,7 +24,9 @@ _STATES = ("firing", "acknowledged", "silenced", "resolved")
     multiple=True,
     help="Only groups with this label (repeatable: all must match).",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="No more than so many."
+)
 def command(
     url: str, output: str, state: tuple[str, ...], integration: str | None, label: tuple[str, ...], limit: int
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ import click
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from tocsin.notify.client import HttpClient, Outgoing
+from tocsin.notify.guard import Guard, Hosts
+from tocsin.notify.tools import Tools
 from tocsin.receive.email import checked
 from tocsin.receive.settings import MIB, Settings
 from tocsin.receive.tls import Tls
@@ -23,10 +27,18 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def setting(name: str, *names: str, **attributes: Any) -> Callable[[F], F]:
-    """An option `--some-name` that is also the environment variable `TOCSIN_SOME_NAME`."""
+    """An option `--some-name` that is also an environment variable: `TOCSIN_` and its name in capitals."""
     variable = "TOCSIN_" + name.removeprefix("--").upper().replace("-", "_")
     return click.option(name, *names, envvar=variable, show_envvar=True, show_default=True, **attributes)
 
+
+allow_outgoing = setting(
+    "--allow-outgoing",
+    "outgoing_allowed",
+    multiple=True,
+    metavar="HOST|NETWORK",
+    help="Private target that outgoing requests may reach (repeatable).",
+)
 
 _RECEIVER = (
     setting(
@@ -56,14 +68,62 @@ _RECEIVER = (
     ),
     setting("--email-ses-topic", default="", help="ARN of the SNS topic of amazon_ses_validated."),
     setting("--email-url", default="", help="The webhook's URL as Mandrill was given it."),
+    allow_outgoing,
+)
+
+_SENDING = (
     setting(
-        "--allow-outgoing",
-        "outgoing_allowed",
+        "--outgoing-proxy",
+        default="",
+        metavar="URL",
+        help="HTTP proxy of outgoing requests, except those to hosts of --allow-outgoing.",
+    ),
+    setting(
+        "--outgoing-no-proxy",
         multiple=True,
         metavar="HOST|NETWORK",
-        help="Private target that outgoing requests may reach (repeatable).",
+        help="Target that is reached without the proxy; .example.com is all below it (repeatable).",
     ),
+    setting(
+        "--console-url",
+        default="",
+        metavar="BASE",
+        help="Where people and chat tools reach the console: links of messages begin with it.",
+    ),
+    setting(
+        "--watchdog-url",
+        default="",
+        metavar="URL",
+        help="Asked once a minute while everything works; better set by its variable.",
+    ),
+    setting("--apprise", is_flag=True, help="Allow channels of the kind apprise (needs the extra apprise)."),
 )
+
+
+def sending_options(command: F) -> F:
+    """What a process that sends messages can be told beside --allow-outgoing; `sending_settings` reads it."""
+    for option in reversed(_SENDING):
+        command = option(command)
+    return command
+
+
+def sending_settings(given: dict[str, Any], allowed: tuple[str, ...]) -> SendingSettings:
+    """Takes those options out of `given`. Raises ClickException for what cannot be read."""
+    names = ("outgoing_proxy", "outgoing_no_proxy", "console_url", "watchdog_url", "apprise")
+    settings = SendingSettings(allowed=allowed, **{name: given.pop(name) for name in names})
+    for option, url in (
+        ("--outgoing-proxy", settings.outgoing_proxy),
+        ("--console-url", settings.console_url),
+        ("--watchdog-url", settings.watchdog_url),
+    ):
+        if url and not url.startswith(("http://", "https://")):
+            raise click.UsageError(f"{option} begins with http:// or https://")
+    try:
+        Guard(allowed)
+        Hosts(settings.outgoing_no_proxy)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return settings
 
 
 def receiver_options(command: F) -> F:
@@ -98,6 +158,29 @@ def receiver_settings(given: dict[str, Any]) -> tuple[Settings, Tls | None]:
     return settings, None if certificate is None else Tls(
         certificate=certificate, key=key, client_ca=client_ca
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingSettings:
+    """How messages leave a process. The URL of the watchdog, and a proxy's with its password, are secrets."""
+
+    allowed: tuple[str, ...] = ()
+    outgoing_proxy: str = field(default="", repr=False)
+    outgoing_no_proxy: tuple[str, ...] = ()
+    console_url: str = ""
+    watchdog_url: str = field(default="", repr=False)
+    apprise: bool = False
+
+    def tools(self, keys: KeyRing) -> Tools:
+        """For one event loop; close its `http` at the end."""
+        outgoing = Outgoing(allowed=self.allowed, proxy=self.outgoing_proxy, no_proxy=self.outgoing_no_proxy)
+        return Tools(
+            http=HttpClient(outgoing),
+            guard=Guard(self.allowed),
+            apprise=self.apprise,
+            console_url=self.console_url.rstrip("/"),
+            keys=keys,
+        )
 
 
 class HostPort(click.ParamType[tuple[str, int]]):

@@ -32,8 +32,15 @@ database_option = setting(
 )
 
 _LOG = (
-    setting("--log-format", type=click.Choice(["text", "json"]), default="text"),
-    setting("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"),
+    setting(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", help="Shape of lines on stderr."
+    ),
+    setting(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        help="The least that is logged.",
+    ),
 )
 
 

@@ -12,7 +12,15 @@ import orjson
 
 from tocsin.cli.admission import admission_options, read_admission
 from tocsin.cli.cluster import cluster_keys, cluster_options, keys_option, operator_options
-from tocsin.cli.options import FILE, HostPort, receiver_options, receiver_settings, setting
+from tocsin.cli.options import (
+    FILE,
+    HostPort,
+    receiver_options,
+    receiver_settings,
+    sending_options,
+    sending_settings,
+    setting,
+)
 from tocsin.cli.process import database_option, log_options, make_telemetry, read_tokens, run_service
 from tocsin.cli.service import ServiceOptions
 from tocsin.sources import load_types
@@ -34,6 +42,7 @@ from tocsin.store.endpoints import EndpointUrls
 @setting("--api-tokens", type=FILE, help="File of API tokens, a line each: NAME read[,act] TOKEN.")
 @log_options
 @receiver_options
+@sending_options
 @keys_option
 @cluster_options
 @admission_options
@@ -61,6 +70,7 @@ def command(
         keys=cluster_keys(database, keys_secret if kubernetes else "", telemetry),
         api_tokens=read_tokens(api_tokens),
         settings=settings,
+        sending=sending_settings(given, settings.outgoing_allowed),
         tls=tls,
         **given,
     )

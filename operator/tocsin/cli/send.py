@@ -10,11 +10,12 @@ import aiohttp
 import click
 import orjson
 
-from tocsin.cli.client import ApiError, call, print_json, url_option
+from tocsin.cli.client import ApiError, alerts_url_option, call, print_json, url_option
 
 
 @click.command("send")
 @url_option
+@alerts_url_option
 @click.argument("integration", metavar="[NAMESPACE/]NAME")
 @click.argument("payload", type=click.File("rb"), required=False)
 @click.option(
@@ -22,7 +23,7 @@ from tocsin.cli.client import ApiError, call, print_json, url_option
     is_flag=True,
     help="Send a marked demo alert: it takes the normal route but joins and resolves no group.",
 )
-def command(url: str, integration: str, payload: Any, *, demo: bool) -> None:
+def command(url: str, alerts_url: str, integration: str, payload: Any, *, demo: bool) -> None:
     """Send the JSON file PAYLOAD (- is stdin) to an integration, or a demo alert."""
     namespace, _, name = integration.rpartition("/")
     namespace = namespace or "default"
@@ -41,7 +42,7 @@ def command(url: str, integration: str, payload: Any, *, demo: bool) -> None:
     if body is None:
         raise click.UsageError("give a JSON file (or -), or --demo")
     _decode(body, payload)
-    endpoints = call("GET", url, f"/api/v1/endpoints?url={url.rstrip('/')}")
+    endpoints = call("GET", url, f"/api/v1/endpoints?url={(alerts_url or url).rstrip('/')}")
     target = next((e["url"] for e in endpoints if (e["namespace"], e["name"]) == (namespace, name)), None)
     if not target:
         known = ", ".join(f"{e['namespace']}/{e['name']}" for e in endpoints) or "none"

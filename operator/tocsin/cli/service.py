@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from aiohttp import web
 from sqlalchemy import Connection
 
+from tocsin.cli.options import SendingSettings
 from tocsin.cli.providers import ClusterProvider, FolderProvider, Provider, StoreProvider
 from tocsin.console.api import ApiToken, build_api
 from tocsin.dispatch import start_dispatcher
+from tocsin.dispatch.deliveries.running import Sending, start_deliveries
 from tocsin.receive.credentials import Credentials
 from tocsin.receive.environment import Environment
 from tocsin.receive.front import Front
@@ -61,6 +63,7 @@ class ServiceOptions:
     health_listen: tuple[str, int] | None = None
     api_tokens: tuple[ApiToken, ...] = field(default=(), repr=False)
     settings: Settings = field(default_factory=Settings)
+    sending: SendingSettings = field(default_factory=SendingSettings)
     tls: Tls | None = None
 
     @property
@@ -128,9 +131,19 @@ class Service:
         if role in DISPATCHING:
             receives = role in RECEIVING
             stack.push_async_callback(await start_dispatcher(store, live, self._telemetry, receives=receives))
+            await self._send(store, live, stack, receives=receives)
         if role in RECEIVING:
             announce(await store.read(lambda c: self._endpoints(c, store, live, front.listeners[0].port)))
         await self._until_stopped(provider.run(live))
+
+    async def _send(
+        self, store: Store, live: LiveFlow, stack: contextlib.AsyncExitStack, *, receives: bool
+    ) -> None:
+        given = self._options.sending
+        tools = given.tools(store.keys)
+        stack.push_async_callback(tools.http.close)
+        sending = Sending(tools=tools, watchdog_url=given.watchdog_url, receives=receives)
+        stack.push_async_callback(await start_deliveries(store, live, self._telemetry, sending))
 
     async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Raises what `work` raises: it is not meant to end by itself."""
