@@ -25,8 +25,24 @@ from tocsin.flow.inventory import Inventory
 from tocsin.flow.model import EMPTY_FLOW, Flow, Micros
 from tocsin.flow.program import Program, link
 from tocsin.sources import load_types
-from tocsin.store import Arrival, KeyRing, Store, Stored, actions, groups, logbook, pulses, revisions, timers
+from tocsin.store import (
+    Arrival,
+    KeyRing,
+    Store,
+    Stored,
+    actions,
+    deliveries,
+    escalations,
+    groups,
+    logbook,
+    posted,
+    pulses,
+    revisions,
+    timers,
+)
 from tocsin.store import heartbeats as beats
+from tocsin.store.deliveries import DeliveryState, Outcome
+from tocsin.store.posted import Posted
 from tocsin.store.tables import timer, window_occurrence
 from tocsin.telemetry import Telemetry
 
@@ -108,6 +124,8 @@ class World:
         self.live = Live()
         self.objects: dict[tuple[str, str], dict] = {}
         self.log = io.StringIO()
+        self.told: list[str] = []
+        self.orders: list[tuple[str, dict[str, Any]]] = []
         self.options = Options()
         self.store: Store
         self.dispatch: Dispatch
@@ -158,7 +176,8 @@ class World:
     async def run(self) -> None:
         """Everything that is due at this moment."""
         await self.store.write(self._present)
-        await self.dispatch.dispatcher.run_due()
+        await self.dispatch.run_due()
+        await self.store.write(self._deliver)
 
     async def at(self, text: str) -> None:
         """Advance to this moment."""
@@ -179,8 +198,31 @@ class World:
         """The next timer, without those that come every few seconds all the time."""
         kinds = set(self.dispatch.dispatcher._handlers) - {PRESENCE, heartbeats.PLAN, "retention"}
         query = select(timer.c.due_at).where(timer.c.kind.in_(kinds)).order_by(timer.c.due_at)
-        due = connection.scalar(query.limit(1))
-        return None if due is None else Micros(due)
+        moments = [connection.scalar(query.limit(1)), escalations.next_due(connection)]
+        return min((Micros(moment) for moment in moments if moment is not None), default=None)
+
+    def _deliver(self, connection: Connection) -> None:
+        """Everybody gets what is sent to them at once, and every channel can edit."""
+        for one in deliveries.claim(connection, "world", limit=10_000, now=self.now, lease=1):
+            done = Outcome(id=one.id, attempts=one.attempts, state=DeliveryState.DELIVERED, at=self.now)
+            deliveries.record(connection, [done])
+            to = one.channel if not one.responder else f"{one.responder} by {one.contact}"
+            data = msgspec.json.decode(one.data)
+            self.told.append(f"{one.kind} to {to} about #{one.group}")
+            self.orders.append((one.key, data))
+            group = groups.get(connection, one.group or 0)
+            if one.kind in (deliveries.GROUP, deliveries.UPDATE) and group is not None:
+                message = Posted(
+                    group=group.number,
+                    channel=one.channel,
+                    reference=one.key,
+                    shown="",
+                    alerts_count=group.alerts_count,
+                    state=group.state,
+                    posted_at=self.now,
+                    updated_at=self.now,
+                )
+                posted.put(connection, message)
 
     # --- what happens from outside ---
 
@@ -286,13 +328,16 @@ async def play(world: World, steps: list[dict]) -> list[str]:
     """Runs the steps of a timeline; what changed, when, in order."""
     told: list[str] = []
     before = await world.view()
+    heard = len(world.told)
 
     async def note(title: str = "") -> None:
-        nonlocal before
+        nonlocal before, heard
         after = await world.view()
         at = shown(world.now)
         if title:
             told.append(f"{at} > {title}")
+        told.extend(f"{at}   {line}" for line in world.told[heard:])
+        heard = len(world.told)
         for key in [*before, *(k for k in after if k not in before)]:
             forgotten = before.get(key) in ("ended", "told") and key not in after
             if before.get(key) != after.get(key) and not forgotten:
@@ -322,6 +367,7 @@ async def _do(world: World, step: dict, target: Micros) -> str:
     match step:
         case {"alert": payload}:
             stored = await world.alert(step.get("to", "web"), **payload)
+            await world.run()
             return f"alert: #{stored.number} {stored.state}"
         case {"beat": name}:
             await world.beat(name)

@@ -1,4 +1,4 @@
-"""Durable timers and what they do: heartbeats, maintenance windows, silences, expiries, retention.
+"""What time brings and what follows from what happens: heartbeats, windows, silences, escalations, retention.
 
 `start_dispatcher` is all that a process needs.
 """
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from tocsin.dispatch import presence
 from tocsin.dispatch.service import Dispatch, Options
+from tocsin.store import wakeups
 from tocsin.store.database import Store
 from tocsin.store.replica import LiveFlow
 from tocsin.store.replicas import live_replicas
@@ -41,9 +42,11 @@ async def start_dispatcher(
     dispatch = Dispatch(store, live, telemetry=telemetry, options=options)
     await dispatch.start()
     live.on_change.append(dispatch.wake)
+    deaf = store.wakeups.listen(wakeups.EVENTS, dispatch.engine.wake)
     task = asyncio.create_task(dispatch.run(), name="dispatch")
 
     async def stop() -> None:
+        deaf()
         dispatch.stop()
         done, _ = await asyncio.wait({task}, timeout=STOP_DEADLINE)
         if not done:

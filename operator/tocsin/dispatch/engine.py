@@ -45,12 +45,15 @@ class Engine:
         self._premises = _Premises(clock=clock, live=live, calendars=calendars)
         self._log = telemetry.log
         self._meters = EngineMeters(telemetry.registry)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._stopping = False
 
     def wake(self) -> None:
-        """Look now: something happened. To be called on the engine's loop."""
-        self._woken.set()
+        """Look now: something happened. From any thread; without effect before `run`."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._woken.set)
 
     def stop(self) -> None:
         """`run` returns once the batch in hand is done."""
@@ -59,6 +62,7 @@ class Engine:
 
     async def run(self) -> None:
         """An unreachable store is waited for; nothing else ends it but `stop`."""
+        self._loop = asyncio.get_running_loop()
         while not self._stopping:
             self._woken.clear()
             try:

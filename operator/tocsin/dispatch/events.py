@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tocsin.api.escalationchain import Importance
 from tocsin.dispatch import escalations, personals, reminders, triggers
 from tocsin.dispatch.deliveries.parcels import Order
 from tocsin.dispatch.scene import Scene
@@ -17,8 +18,11 @@ from tocsin.flow.groups import START_DELAY_AGAIN, LogKind, State
 from tocsin.flow.model import Micros
 from tocsin.store import escalations as stored
 from tocsin.store import posted
-from tocsin.store.events import STARTS, Event
+from tocsin.store.events import STARTS, STOPS, Event
 from tocsin.store.groups import AlertGroup
+
+STATES = STARTS | STOPS
+PAGES = frozenset({LogKind.DIRECT_PAGING, LogKind.UNPAGE})
 
 AGAIN = "again"
 """Where a key names the step: it is a further message of a group that is known already."""
@@ -40,6 +44,7 @@ def handle(scene: Scene, found: Sequence[Event]) -> None:
     for number in numbers:
         group, happened = scene.groups[number], by_group[number]
         _tell_webhooks(scene, group, happened)
+        _page(scene, group, happened)
         if group.maintenance_of is None:
             start = _start_of(scene, group, happened)
             snapshot = None if start is None else escalations.snapshot_of(scene, group)
@@ -64,7 +69,7 @@ def _start_of(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> Eve
 def _settle(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
     """Nothing begins: what runs ends, unless the group fires again by now, of which another event tells."""
     kinds = {event.kind for event in happened}
-    if not escalations.can_start(scene, group):
+    if kinds & STATES and not escalations.can_start(scene, group):
         scene.ledger.stopped[group.number] = max(event.at for event in happened)
     shown = group.state is not State.RESOLVED and group.parent is None and not group.suppressed
     if LogKind.REGISTERED in kinds and shown:  # acknowledged by its first payload
@@ -101,6 +106,16 @@ def _tell_webhooks(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -
             )
 
 
+def _page(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
+    """Whom people paged into the group or out of it; of one person the last word counts."""
+    last = {event.details["responder"]: event for event in happened if event.kind in PAGES}
+    for responder, event in last.items():
+        if event.kind is LogKind.UNPAGE:
+            personals.unpage(scene, group, responder)
+        else:
+            personals.page(scene, group, responder, Importance(event.details["importance"]))
+
+
 def _has_changed(happened: Sequence[Event]) -> bool:
     """Whether messages may show the group by now, and show it otherwise than it is."""
-    return any(event.kind is not LogKind.REGISTERED for event in happened)
+    return any(event.kind in STATES and event.kind is not LogKind.REGISTERED for event in happened)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection
+from msgspec.structs import replace
 
 from tocsin.api.escalationchain import Importance
 from tocsin.api.outgoingwebhook import Trigger
@@ -14,35 +14,37 @@ from tocsin.dispatch.triggers import WebhookOrder
 from tocsin.flow.escalation.effects import Log
 from tocsin.flow.escalation.personal import PersonalRun, Send, advance_personal, start_personal
 from tocsin.flow.groups import LogKind
-from tocsin.flow.model import Micros, ResponderFragment, RuleFragment
-from tocsin.store import deliveries, escalations, wakeups
+from tocsin.flow.model import RuleFragment
+from tocsin.store import deliveries, escalations
 from tocsin.store.deliveries import NewDelivery
 from tocsin.store.escalations import Personal
 from tocsin.store.groups import AlertGroup
 
+PAGED = "paged by hand"
 AGAIN = "further alerts joined a group that cannot tell them apart"
 
 
 def begin(scene: Scene, group: AlertGroup, responder: str, importance: Importance, *, reason: str) -> None:
     """The rules of a responder start and the first is run; rules that run for this group already make way."""
-    fragment = scene.targets.responders.get(responder)
-    if fragment is None:
-        scene.ledger.log(group.number, _gone(responder), scene.now)
-        return
-    run = start_personal(fragment, importance, scene.now)
-    go_on(scene, group, Personal(group=group.number, run=run, resume_at=run.resume_at), reason=reason)
+    run = _run(scene, group, responder, importance)
+    if run is not None:
+        _start(scene, group, run, reason)
+
+
+def page(scene: Scene, group: AlertGroup, responder: str, importance: Importance) -> None:
+    """By hand: the responder is told of the group, also if it is acknowledged or silenced (alert-flow R-PAG-3)."""
+    run = _run(scene, group, responder, importance, paged=True)
+    if run is not None:
+        _start(scene, group, run, PAGED)
 
 
 def tell_again(scene: Scene, group: AlertGroup, earlier: Personal) -> None:
     """Once, by the first rule that names a contact, although the group is acknowledged or silenced."""
-    fragment = scene.targets.responders.get(earlier.run.responder)
-    if fragment is None:
-        return
-    run = start_personal(fragment, earlier.run.importance, scene.now, paged=True)
-    first = next((rule for rule in run.rules if rule.contact), None)
-    rules: tuple[RuleFragment, ...] = () if first is None else (first,)
-    run = msgspec.structs.replace(run, rules=rules)
-    go_on(scene, group, Personal(group=group.number, run=run, resume_at=run.resume_at), reason=AGAIN)
+    run = _run(scene, group, earlier.run.responder, earlier.run.importance, paged=True)
+    if run is not None:
+        first = next((rule for rule in run.rules if rule.contact), None)
+        rules: tuple[RuleFragment, ...] = () if first is None else (first,)
+        _start(scene, group, replace(run, rules=rules), AGAIN)
 
 
 def go_on(scene: Scene, group: AlertGroup, found: Personal, *, reason: str = "") -> None:
@@ -63,24 +65,26 @@ def go_on(scene: Scene, group: AlertGroup, found: Personal, *, reason: str = "")
     )
 
 
-def page(
-    connection: Connection, group: int, responder: ResponderFragment, importance: Importance, now: Micros
-) -> None:
-    """By hand: the responder is told of the group, also if it is acknowledged or silenced (alert-flow R-PAG-3).
-
-    The engine of some process takes it from here, at once.
-    """
-    run = start_personal(responder, importance, now, paged=True)
-    escalations.put_personal(connection, [Personal(group=group, run=run, resume_at=run.resume_at)])
-    wakeups.mark(connection, wakeups.EVENTS)
-
-
-def unpage(connection: Connection, group: int, responder: str, now: Micros) -> bool:
-    """The responder is not told any more, as far as nothing is on its way. False if nothing ran or waited."""
-    ran = escalations.stop_personal(connection, group, responder, now)
+def unpage(scene: Scene, group: AlertGroup, responder: str) -> None:
+    """The responder is not told any more, as far as nothing is on its way (alert-flow R-PAG-4)."""
+    escalations.stop_personal(scene.connection, group.number, responder, scene.now)
     kinds = (deliveries.PERSONAL,)
-    waited = deliveries.drop_pending(connection, group, now, kinds=kinds, responder=responder)
-    return ran or waited > 0
+    deliveries.drop_pending(scene.connection, group.number, scene.now, kinds=kinds, responder=responder)
+
+
+def _run(
+    scene: Scene, group: AlertGroup, responder: str, importance: Importance, *, paged: bool = False
+) -> PersonalRun | None:
+    """A fresh one; None, and an entry of the log, if there is no such responder."""
+    fragment = scene.targets.responders.get(responder)
+    if fragment is None:
+        scene.ledger.log(group.number, _gone(responder), scene.now)
+        return None
+    return start_personal(fragment, importance, scene.now, paged=paged)
+
+
+def _start(scene: Scene, group: AlertGroup, run: PersonalRun, reason: str) -> None:
+    go_on(scene, group, Personal(group=group.number, run=run, resume_at=run.resume_at), reason=reason)
 
 
 def _send(scene: Scene, group: AlertGroup, run: PersonalRun, send: Send, reason: str) -> None:
@@ -108,7 +112,7 @@ def _send(scene: Scene, group: AlertGroup, run: PersonalRun, send: Send, reason:
 
 def _reason(run: PersonalRun) -> str:
     if run.even_if_acknowledged:
-        return "paged by hand"
+        return PAGED
     return f"rule of {run.responder} ({run.importance.lower()})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,10 @@ from sqlalchemy import Connection
 from tocsin.dispatch import heartbeats, lapses, presence, sweeping, windows
 from tocsin.dispatch.clock import Clock, StoreClock
 from tocsin.dispatch.dispatcher import Dispatcher, DispatchStore, Handler
+from tocsin.dispatch.engine import Engine
 from tocsin.dispatch.live import Live
+from tocsin.dispatch.reminders import Reminders
+from tocsin.dispatch.scene import Calendars, NoCalendars
 from tocsin.flow.model import Digest
 from tocsin.store import claims, timers
 from tocsin.store.errors import StoreUnavailable
@@ -34,9 +38,10 @@ def always_alone(_connection: Connection) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`receiving` tells whether anybody receives at a moment."""
+    """`receiving` tells whether anybody receives at a moment. `calendars`: those that on-call schedules refer to."""
 
     alone: Alone = always_alone
+    calendars: Calendars = field(default_factory=NoCalendars)
     receiving: presence.Receiving = presence.here
     retention: Policy = field(default_factory=Policy)
 
@@ -64,6 +69,9 @@ class Dispatch:
             clock=self._clock,
             telemetry=telemetry,
         )
+        self.engine = Engine(
+            store, live, clock=self._clock, calendars=self._options.calendars, telemetry=telemetry
+        )
 
     async def start(self) -> None:
         """Tells a downtime that just ended from everybody else's silence, and sets the standing timers. Raises
@@ -73,7 +81,14 @@ class Dispatch:
         await self._store.write(self._begin)
 
     async def run(self) -> None:
-        await self.dispatcher.run(self.follow)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.engine.run(), name="escalations")
+            tasks.create_task(self.dispatcher.run(self.follow), name="timers")
+
+    async def run_due(self) -> None:
+        """Everything that is due by now, and what falls due because of it."""
+        while await self.dispatcher.run_due() + await self.engine.run_due():
+            continue
 
     async def follow(self) -> None:
         """A flow that took effect since the last call is compared with what runs. Raises StoreUnavailable."""
@@ -85,9 +100,11 @@ class Dispatch:
     def wake(self) -> None:
         """Something was scheduled, or the flow has changed: look now. To be called on the dispatcher's loop."""
         self.dispatcher.wake()
+        self.engine.wake()
 
     def stop(self) -> None:
         self.dispatcher.stop()
+        self.engine.stop()
 
     async def renew(self) -> None:
         """Moves the mark of presence once more, before a planned stop, so that the downtime is known exactly."""
@@ -126,4 +143,5 @@ def handlers(live: Live, telemetry: Telemetry, options: Options) -> Mapping[str,
         sweeping.KIND: Handler(run=sweeping.Sweeper(telemetry, options.retention).run, standing=True),
         timers.UNSILENCE: Handler(run=lapses.end_silence),
         timers.EXPIRE: Handler(run=lapses.expire),
+        timers.REMIND: Handler(run=Reminders(live, options.calendars).run),
     }
