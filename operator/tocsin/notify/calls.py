@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Vendor:
     ) -> Answer:
         """Sends `document` as JSON; any answer is given back. Raises DeliveryFailed where there was none."""
         sent = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
-        return await self.send(method, url, orjson.dumps(document), headers=sent)
+        return await self.send(method, url, encoded(document), headers=sent)
 
     async def send(
         self, method: str, url: str, body: bytes | None, *, headers: Mapping[str, str] | None = None
@@ -52,6 +53,14 @@ class Vendor:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return _UNPRINTABLE.sub(" ", text).strip()[:_DETAIL]
+
+
+def encoded(document: Any) -> bytes:
+    """JSON. Half a surrogate pair, which a template may leave, becomes a question mark."""
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def no_answer(error: FetchFailed) -> DeliveryFailed:

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from tocsin.flow.groups import State
 from tocsin.flow.model import ChannelFragment
 from tocsin.notify import text as words
-from tocsin.notify.calls import Vendor
+from tocsin.notify.calls import Vendor, encoded
 from tocsin.notify.channel import DeliveryFailed, FailureReason
 from tocsin.notify.markdown import ATOMS, balanced
 from tocsin.notify.message import Message, Recipient, Sent
@@ -22,8 +20,11 @@ from tocsin.notify.tools import Tools
 SIZE_LIMIT = 28 * 1024
 _ROOM = 1_024
 """Of the limit, for what a workflow adds."""
-_TEXT_LIMIT = 16_000
 _TITLE_LIMIT = 1_000
+_FAILURES_LIMIT = 4_000
+_ITEM_LIMIT = 200
+_URL_LIMIT = 2_000
+"""In bytes, so that everything but the text takes a part of the limit that is known."""
 _COLOURS = {
     State.FIRING: "attention",
     State.ACKNOWLEDGED: "warning",
@@ -60,34 +61,33 @@ class MSTeams:
 
 
 def envelope(message: Message, recipient: Recipient) -> Document:
-    """The whole body, within the size limit: the text gives way, title and link stay."""
-    limit = _TEXT_LIMIT
-    while True:
-        document = _envelope(message, recipient, limit)
-        over = len(orjson.dumps(document)) - (SIZE_LIMIT - _ROOM)
-        if over <= 0 or limit <= 0:
-            return document
-        # a character has up to six bytes in JSON; where it has fewer, one more turn finds a longer text than needed cut
-        limit = max(limit - max(over // 6, 200), 0)
+    """The whole body, within the size limit: the text gets what the rest leaves."""
+    room = SIZE_LIMIT - _ROOM - len(encoded(_envelope(message, recipient, "")))
+    return _envelope(message, recipient, balanced(words.fit(message.text, room, atoms=ATOMS, size=_size)))
 
 
-def _envelope(message: Message, recipient: Recipient, limit: int) -> Document:
+def _size(text: str) -> int:
+    """Bytes that a text has within JSON."""
+    return len(encoded(text)) - 2
+
+
+def _envelope(message: Message, recipient: Recipient, text: str) -> Document:
     card: Document = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [part for part in _body(message, recipient, limit) if part],
+        "body": [part for part in _body(message, recipient, text) if part],
         "actions": [
             {"type": "Action.OpenUrl", "title": title, "url": url}
             for title, url in (("Open", message.link), ("Source", message.source_link))
-            if url and len(url) <= 2_000
+            if url and len(url) <= _URL_LIMIT
         ],
         "msteams": {"width": "Full"},
     }
     if recipient.address:
         mentioned = {"id": recipient.address, "name": recipient.name or recipient.address}
-        text = f"<at>{mentioned['name']}</at>"
-        card["msteams"]["entities"] = [{"type": "mention", "text": text, "mentioned": mentioned}]
+        mention = f"<at>{mentioned['name']}</at>"
+        card["msteams"]["entities"] = [{"type": "mention", "text": mention, "mentioned": mentioned}]
     attachment = {
         "contentType": "application/vnd.microsoft.card.adaptive",
         "contentUrl": None,
@@ -96,29 +96,23 @@ def _envelope(message: Message, recipient: Recipient, limit: int) -> Document:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _body(message: Message, recipient: Recipient, limit: int) -> list[Document]:
+def _body(message: Message, recipient: Recipient, text: str) -> list[Document]:
     """Rendered texts are Markdown in a TextBlock; all others are runs of text, in which nothing is markup."""
-    number = words.name_of(message)
-    title = words.fit(words.one_line(message.title), _TITLE_LIMIT, atoms=ATOMS)
+    markup = _markdown if words.is_rendered(message) else _plain
     heading: Document = {"weight": "bolder", "size": "medium", "color": _colour(message)}
-    head = [_plain(number, **heading), _markdown(title, **heading)] if words.is_rendered(message) else []
-    if not head:
-        head = [_plain(f"{number} {title}".strip(), **heading)]
-    text = balanced(words.fit(message.text, limit, atoms=ATOMS)) if limit else ""
-    if message.text and not limit:
-        text = words.missing(0, len(message.text))
+    facts = " · ".join((*words.facts(message), *filter(None, [message.reason])))
+    left = words.items_left(message)
     return [
-        {"type": "TextBlock", "text": f"<at>{recipient.name or recipient.address}</at>"}
-        if recipient.address
-        else {},
-        *head,
-        _plain(" · ".join((*words.facts(message), *filter(None, [message.reason]))), isSubtle=True),
-        _markdown(text) if words.is_rendered(message) else _plain(text),
-        *(_plain(words.short(line, 300)) for line in words.failures(message)),
+        _markdown(f"<at>{recipient.name or recipient.address}</at>") if recipient.address else {},
+        _plain(words.name_of(message), **heading),
+        markup(words.fit(words.one_line(message.title), _TITLE_LIMIT, atoms=ATOMS, size=_size), **heading),
+        _plain(words.short(facts, _TITLE_LIMIT, _size), isSubtle=True),
+        markup(text),
+        _plain(words.fit("\n".join(words.failures(message)), _FAILURES_LIMIT, size=_size)),
         *(_item(*item) for item in words.shown_items(message)),
-        _plain(f"and {words.items_left(message)} more") if words.items_left(message) else {},
+        _plain(f"and {left} more" if left else ""),
         {"type": "Image", "url": message.image_url, "altText": "image of the alert"}
-        if message.image_url and len(message.image_url) <= 2_000
+        if message.image_url and len(message.image_url) <= _URL_LIMIT
         else {},
     ]
 
@@ -127,7 +121,7 @@ def _item(name: str, title: str, link: str) -> Document:
     opened = {"selectAction": {"type": "Action.OpenUrl", "url": link}} if link and len(link) <= 300 else {}
     runs: list[Document] = [
         {"type": "TextRun", "text": f"{name} ", **opened},
-        {"type": "TextRun", "text": words.short(title, 100)},
+        {"type": "TextRun", "text": words.short(title, _ITEM_LIMIT, _size)},
     ]
     return {"type": "RichTextBlock", "inlines": runs}
 

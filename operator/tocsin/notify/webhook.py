@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from tocsin.flow.model import ChannelFragment, Micros
-from tocsin.notify.calls import Vendor
+from tocsin.notify.calls import Vendor, encoded
 from tocsin.notify.channel import DeliveryFailed, FailureReason
 from tocsin.notify.message import Message, Recipient, Sent
 from tocsin.notify.text import fit
@@ -49,7 +47,7 @@ class Webhook:
         self._clock = clock
 
     async def send(self, message: Message, recipient: Recipient) -> Sent:
-        body = orjson.dumps(document_of(message, recipient))
+        body = encoded(document_of(message, recipient))
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Idempotency-Key": message.key,
