@@ -18,7 +18,10 @@ from tocsin.cli.options import SendingSettings
 from tocsin.cli.providers import ClusterProvider, FolderProvider, Provider, StoreProvider
 from tocsin.console.api import ApiToken, build_api
 from tocsin.dispatch import start_dispatcher
+from tocsin.dispatch.calendars import Calendars
 from tocsin.dispatch.deliveries.running import Sending, start_deliveries
+from tocsin.dispatch.webhooks.running import start_webhooks
+from tocsin.dispatch.webhooks.worker import Means
 from tocsin.receive.credentials import Credentials
 from tocsin.receive.environment import Environment
 from tocsin.receive.front import Front
@@ -129,21 +132,35 @@ class Service:
         await front.start()
         stack.push_async_callback(front.drain)
         if role in DISPATCHING:
-            receives = role in RECEIVING
-            stack.push_async_callback(await start_dispatcher(store, live, self._telemetry, receives=receives))
-            await self._send(store, live, stack, receives=receives)
+            await self._dispatch(store, live, stack, receives=role in RECEIVING)
         if role in RECEIVING:
             announce(await store.read(lambda c: self._endpoints(c, store, live, front.listeners[0].port)))
         await self._until_stopped(provider.run(live))
 
-    async def _send(
+    async def _dispatch(
         self, store: Store, live: LiveFlow, stack: contextlib.AsyncExitStack, *, receives: bool
     ) -> None:
-        given = self._options.sending
+        """Escalations, messages, webhooks, and the calendars that say who is on call."""
+        given, telemetry = self._options.sending, self._telemetry
         tools = given.tools(store.keys)
         stack.push_async_callback(tools.http.close)
+        calendars = Calendars(store, live, telemetry, http=tools.http)
+        following = asyncio.create_task(calendars.run(), name="follow calendars")
+        stack.push_async_callback(_ended, following)
+        live.on_change.append(calendars.wake)
+        stack.push_async_callback(
+            await start_dispatcher(store, live, telemetry, receives=receives, calendars=calendars)
+        )
         sending = Sending(tools=tools, watchdog_url=given.watchdog_url, receives=receives)
-        stack.push_async_callback(await start_deliveries(store, live, self._telemetry, sending))
+        stack.push_async_callback(await start_deliveries(store, live, telemetry, sending))
+        means = Means(
+            http=tools.http,
+            keys=store.keys,
+            calendars=calendars,
+            console_url=tools.console_url,
+            sole=store.dialect == "sqlite",
+        )
+        stack.push_async_callback(await start_webhooks(store, live, telemetry, means))
 
     async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Raises what `work` raises: it is not meant to end by itself."""
@@ -226,6 +243,11 @@ class Service:
     ) -> tuple[EndpointUrls, ...]:
         base, domain = f"{self._options.base}:{port}", self._options.settings.email_domain
         return endpoint_urls(connection, store.keys, live.program, base, email_domain=domain)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.contextmanager

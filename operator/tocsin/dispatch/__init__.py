@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy import Connection
 
 from tocsin.dispatch import presence
+from tocsin.dispatch.scene import Calendars, NoCalendars
 from tocsin.dispatch.service import Dispatch, Options
 from tocsin.store import wakeups
 from tocsin.store.database import Store
@@ -25,7 +26,12 @@ STOP_DEADLINE = 20.0
 
 
 async def start_dispatcher(
-    store: Store, live: LiveFlow, telemetry: Telemetry, *, receives: bool = True
+    store: Store,
+    live: LiveFlow,
+    telemetry: Telemetry,
+    *,
+    receives: bool = True,
+    calendars: Calendars | None = None,
 ) -> Callable[[], Awaitable[None]]:
     """Runs timers in the background of this loop; the result ends that. Raises StoreUnavailable.
 
@@ -38,7 +44,11 @@ async def start_dispatcher(
         others = (r for r in live_replicas(connection) if r.id != live.id)
         return not any(r.role in presence.RECEIVING_ROLES for r in others)
 
-    options = Options(alone=alone, receiving=presence.here if receives else presence.receivers_are_live)
+    options = Options(
+        alone=alone,
+        receiving=presence.here if receives else presence.receivers_are_live,
+        calendars=calendars or NoCalendars(),
+    )
     dispatch = Dispatch(store, live, telemetry=telemetry, options=options)
     await dispatch.start()
     live.on_change.append(dispatch.wake)
