@@ -11,12 +11,15 @@ from tocsin.api.common import Condition, Finding, Identity
 from tocsin.api.conditions import ConditionType, Reason
 from tocsin.api.integration import IntegrationStatus
 from tocsin.flow.compiler import Report
+from tocsin.flow.compiler.report import ChannelFacts, Facts
 from tocsin.flow.model import Micros
 from tocsin.flow.status import (
     NO_RECEIVERS,
     PENDING,
     PROGRAMMED,
     Circumstances,
+    Delivering,
+    Duty,
     Programming,
     Running,
     conditions_of,
@@ -149,6 +152,23 @@ def test_limits_of_the_schema_hold_whatever_was_found() -> None:
     status = status_of(report, Circumstances(now=NOW, generation=1))
     assert len(status.findings) == 100
     assert check_status("Integration", msgspec.to_builtins(status)) == ()
+
+
+@pytest.mark.parametrize("kind", ["NotificationChannel", "OutgoingWebhook", "OnCallSchedule"])
+def test_limits_of_the_schema_hold_whatever_happened(kind: str) -> None:
+    """A very long error, and a hundred people on call at once, become a status that the API server takes."""
+    crowd = tuple(f"{'n' * 63}/{number:0253}" for number in range(100))
+    delivering = Delivering(last=NOW, error="e" * 50_000, failing_since=NOW, status_code=503)
+    facts = ChannelFacts(type="slack") if kind == "NotificationChannel" else Facts()
+    status = status_of(
+        Report(identity=Identity(kind, "default", "x"), facts=facts),
+        Circumstances(
+            now=NOW,
+            running=Running(delivering=delivering),
+            duty=Duty(on_call=crowd, following=crowd, handover=NOW),
+        ),
+    )
+    assert check_status(kind, msgspec.to_builtins(status)) == ()
 
 
 def test_a_refused_object_says_that_nothing_is_loaded() -> None:

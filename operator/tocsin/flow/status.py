@@ -46,6 +46,8 @@ from tocsin.flow.schedule import Schedule
 from tocsin.flow.zones import utc_of
 
 _MAX_FIELD = 512
+_MAX_NAMES = 64
+_MAX_ERROR = 1024
 _SUSPENDED = "spec.suspend is set: treated as if the object were not there"
 
 
@@ -190,7 +192,11 @@ def _plain(kind: str, circumstances: Circumstances) -> Status:
         case "OnCallSchedule":
             duty = circumstances.duty
             handover = "" if duty.handover is None else rfc3339(duty.handover)
-            return OnCallScheduleStatus(on_call=duty.on_call, next=duty.following, next_handover=handover)
+            return OnCallScheduleStatus(
+                on_call=duty.on_call[:_MAX_NAMES],
+                next=duty.following[:_MAX_NAMES],
+                next_handover=handover,
+            )
         case _:
             return _STATUS_OF_KIND[kind]()
 
@@ -358,7 +364,7 @@ def _channel(facts: ChannelFacts, delivering: Delivering) -> NotificationChannel
     return NotificationChannelStatus(
         type=facts.type,
         last_sent=_minute(delivering.last),
-        last_error=delivering.error,
+        last_error=_cut(delivering.error, _MAX_ERROR),
         failing_since=_minute(delivering.failing_since),
         used_by=facts.used_by,
     )
@@ -368,7 +374,7 @@ def _webhook(delivering: Delivering) -> OutgoingWebhookStatus:
     return OutgoingWebhookStatus(
         last_run=_minute(delivering.last),
         last_status_code=delivering.status_code,
-        last_error=delivering.error,
+        last_error=_cut(delivering.error, _MAX_ERROR),
         failing_since=_minute(delivering.failing_since),
     )
 
