@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from tocsin.api.common import Identity
 from tocsin.api.objects import parse_object
-from tocsin.dispatch import heartbeats, presence
+from tocsin.dispatch import heartbeats, presence, reminders
 from tocsin.dispatch.service import PRESENCE, Dispatch, Options
 from tocsin.flow.arrival import alerts_of, expires_at
 from tocsin.flow.compiler import compile_flow
@@ -38,7 +38,6 @@ from tocsin.store import (
     posted,
     pulses,
     revisions,
-    timers,
 )
 from tocsin.store import heartbeats as beats
 from tocsin.store.deliveries import DeliveryState, Outcome
@@ -208,7 +207,8 @@ class World:
             deliveries.record(connection, [done])
             to = one.channel if not one.responder else f"{one.responder} by {one.contact}"
             data = msgspec.json.decode(one.data)
-            self.told.append(f"{one.kind} to {to} about #{one.group}")
+            if one.kind != deliveries.ANNOUNCEMENT:  # `announced` shows those
+                self.told.append(f"{one.kind} to {to} about #{one.group}")
             self.orders.append((one.key, data))
             group = groups.get(connection, one.group or 0)
             if one.kind in (deliveries.GROUP, deliveries.UPDATE) and group is not None:
@@ -275,9 +275,15 @@ class World:
         return "none" if found is None else str(found.belief)
 
     async def announced(self) -> list[str]:
-        found = await self.store.read(lambda c: timers.list_timers(c, "announce"))
-        told = [(t.due_at, msgspec.json.decode(t.data)) for t in found]
-        return [f"{shown(at)} {d['event']} {d['window']} {','.join(d['channels'])}" for at, d in told]
+        found = await self.store.read(lambda c: deliveries.list_deliveries(c, limit=10_000))
+        told = {
+            (d.created_at, d.data): msgspec.json.decode(d.data)
+            for d in sorted(found, key=lambda one: one.id)
+            if d.kind == deliveries.ANNOUNCEMENT
+        }
+        return [
+            f"{shown(at)} {d['event']} {d['window']} {','.join(d['channels'])}" for (at, _), d in told.items()
+        ]
 
     async def view(self) -> dict[str, str]:
         """Everything that a timeline shows, by what it is about."""
@@ -386,6 +392,9 @@ async def _do(world: World, step: dict, target: Micros) -> str:
         case {"down": _}:
             await world.restart(after=(target - world.now) // 1_000_000)
             return "up again"
+        case {"confirm": number}:
+            await world.store.write(lambda c: reminders.confirm(c, number, "ann", world.now))
+            return f"ann confirms #{number}"
         case {"act": verb, "group": number}:
             until = micros(step["until"]) if "until" in step else None
             await world.act(number, verb, until=until)
@@ -393,6 +402,12 @@ async def _do(world: World, step: dict, target: Micros) -> str:
             return f"{verb} #{number}"
         case _:
             return "..."
+
+
+def declared(flow: list[dict]) -> list[dict]:
+    """Objects of a timeline: version and namespace need not be said."""
+    common = {"apiVersion": "tocsin.dev/v1alpha1"}
+    return [{**common, **o, "metadata": {"namespace": "default", **o["metadata"]}} for o in flow]
 
 
 def read_yaml(text: str) -> Any:
