@@ -44,7 +44,7 @@ def test_nothing_is_said_that_the_status_would_not_say(case: str) -> None:
         others = {
             f
             for f in report.partial_findings
-            if f.field.startswith("spec.templatesFrom") or f.reason == Reason.CONFLICTED
+            if f.field.startswith(("spec.templatesFrom", "spec.ical")) or f.reason == Reason.CONFLICTED
         }
         assert set(report.partial_findings) - others <= set(found.own)
 

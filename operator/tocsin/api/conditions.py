@@ -76,6 +76,9 @@ class Reason(StrEnum):
     """A selector selects no Integration."""
     REF_NOT_ACCEPTED = "RefNotAccepted"
     """A referenced object exists, but is not accepted and so has no effect."""
+    REF_UNSUITABLE = "RefUnsuitable"
+    """A referenced NotificationChannel exists, but cannot do what is asked of it here: it is no place to publish to, needs
+    an address, or falls back to itself."""
     ROUTE_NOT_ATTACHED = "RouteNotAttached"
     """`spec.heartbeat.routeRef` names a route that is not attached to the Integration."""
 
@@ -123,6 +126,7 @@ REFERENCE_REASONS = frozenset(
         Reason.REF_NOT_FOUND,
         Reason.REF_NOT_PERMITTED,
         Reason.REF_NOT_ACCEPTED,
+        Reason.REF_UNSUITABLE,
         Reason.ROUTE_NOT_ATTACHED,
         Reason.SELECTOR_MATCHES_NOTHING,
     }
@@ -165,8 +169,6 @@ class Hint(StrEnum):
     """A step stands after one that ends the escalation."""
     REPEATS_WITHOUT_WAIT = "RepeatsWithoutWait"
     """A chain repeats its steps without a wait among them."""
-    NO_EFFECT = "NoEffect"
-    """A field is valid, but does nothing beside what else is set."""
 
 
 class Problem(StrEnum):

@@ -104,7 +104,7 @@ def _check_team_step(team: str, field: str, scope: Scope) -> None:
 def _breaking(findings: Findings) -> Iterator[str]:
     """What keeps a step from working. A reference that leads nowhere does not: that is seen when the step runs."""
     for finding in findings.done():
-        if finding.reason == Reason.INVALID_VALUE:
+        if finding.reason in (Reason.INVALID_VALUE, Reason.REF_UNSUITABLE):
             yield finding.message
 
 

@@ -45,7 +45,7 @@ def _fallback(spec: NotificationChannelSpec, scope: Scope) -> str:
     circle = _circle(ref.name, scope)
     if circle:
         message = f"leads back to this channel ({' > '.join(circle)}), so it counts as not set: let one end elsewhere"
-        scope.findings.error(_FALLBACK, Reason.INVALID_VALUE, message)
+        scope.findings.error(_FALLBACK, Reason.REF_UNSUITABLE, message)
         return ""
     reached = reach(ref, "NotificationChannel", _FALLBACK, scope)
     if reached.standing is not None and not reached.standing.has_place:
@@ -54,7 +54,7 @@ def _fallback(spec: NotificationChannelSpec, scope: Scope) -> str:
             f"NotificationChannel {reached.name} only leads to people, so it counts as not set: "
             f"set its spec.{kind}.{PLACES[kind]}"
         )
-        scope.findings.error(_FALLBACK, Reason.INVALID_VALUE, message)
+        scope.findings.error(_FALLBACK, Reason.REF_UNSUITABLE, message)
         return ""
     return reached.name
 

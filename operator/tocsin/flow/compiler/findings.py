@@ -60,7 +60,7 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean x?`, or nothing."""
-    close = get_close_matches(word, sorted(known), n=1, cutoff=0.7)
+    close = get_close_matches(word, sorted(known), n=1, cutoff=0.65)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -87,6 +87,6 @@ def checked_zone(name: str, field: str, findings: Findings, otherwise: str = "")
     if name in zone_names():
         return name
     hint = did_you_mean(name, zone_names())
-    message = f"unknown time zone {name!r}: write an IANA name such as Europe/Berlin{hint}{otherwise}"
+    message = f"unknown time zone {name!r}{otherwise}: write an IANA name such as Europe/Berlin{hint}"
     findings.error(field, Reason.INVALID_VALUE, message)
     return None

@@ -146,7 +146,7 @@ def reach_place(ref: ObjectRef, field: str, scope: Scope) -> Reached:
         kind = reached.standing.type
         scope.findings.error(
             field,
-            Reason.INVALID_VALUE,
+            Reason.REF_UNSUITABLE,
             f"NotificationChannel {reached.name} only leads to people, so nothing can be published there: "
             f"set its spec.{kind}.{PLACES[kind]}",
         )

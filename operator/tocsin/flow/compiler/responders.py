@@ -15,7 +15,7 @@ _WAIT = (SECOND, DAY)
 
 def responder_of(spec: ResponderSpec, scope: Scope) -> ResponderFragment:
     username = spec.username or scope.owner.name
-    zone = checked_zone(spec.time_zone, "spec.timeZone", scope.findings, "; until then it is UTC")
+    zone = checked_zone(spec.time_zone, "spec.timeZone", scope.findings, ", so UTC is used")
     contacts = tuple(
         _contact(contact, f"spec.contacts[{index}]", spec.email or "", scope)
         for index, contact in enumerate(spec.contacts)
@@ -59,7 +59,7 @@ def _check_reachable(name: str, channel: Standing, field: str, scope: Scope) -> 
         return
     scope.findings.error(
         f"{field}.address",
-        Reason.INVALID_VALUE,
+        Reason.REF_UNSUITABLE,
         f"NotificationChannel {name} ({channel.type}) needs the person's address: nothing reaches them through "
         "this contact until there is one",
     )
@@ -80,6 +80,6 @@ def _rules(
             found.append(RuleFragment(contact=rule.notify))
         else:
             hint = did_you_mean(rule.notify or "", names)
-            message = f"there is no contact {rule.notify!r} in spec.contacts{hint}; this rule is left out"
+            message = f"there is no contact {rule.notify!r} in spec.contacts, so this rule is left out{hint}"
             scope.findings.error(f"{at}.notify", Reason.INVALID_VALUE, message)
     return tuple(found)

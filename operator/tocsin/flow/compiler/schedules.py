@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import msgspec
@@ -26,7 +26,7 @@ replace = msgspec.structs.replace
 
 def schedule_of(spec: OnCallScheduleSpec, scope: Scope) -> ScheduleFragment:
     """What cannot be read is left out: the rest of the schedule holds."""
-    zone = checked_zone(spec.time_zone, "spec.timeZone", scope.findings, "; until then it is UTC") or "UTC"
+    zone = checked_zone(spec.time_zone, "spec.timeZone", scope.findings, ", so UTC is used") or "UTC"
     check_team(spec.team, scope)
     return ScheduleFragment(
         namespace=scope.owner.namespace,
@@ -42,24 +42,32 @@ def schedule_of(spec: OnCallScheduleSpec, scope: Scope) -> ScheduleFragment:
 def check_gaps(fragment: ScheduleFragment, now: Micros, scope: Scope) -> Micros | None:
     """Warns of times without anybody within the next two weeks. The result: when the answer may be another one.
 
-    Of a schedule with a calendar nothing is said: the compiler does not see the calendar, or not as it is later.
+    Of a schedule with a calendar nothing is said: the compiler does not see the calendar, or not as it is later. Nor
+    of one that names people who are not there: that is said already.
     """
-    if fragment.calendar is not None or not fragment.layers:
+    people = {f"{at.namespace}/{at.name}": _present(at.namespace, at.name) for at in scope.reached}
+    if fragment.calendar is not None or not fragment.layers or not _named(fragment) <= people.keys():
         return None
     today = _day_of(scope, now)
-    people = {f"{at.namespace}/{at.name}": _present(at.namespace, at.name) for at in scope.reached}
     gaps = oncall.gaps(fragment, people, None, today, Micros(today + _LOOKED_AHEAD))
-    ahead = [(max(start, today), end) for start, end in gaps]
-    if ahead:
-        start, end = ahead[0]
-        more = f", and {len(ahead) - 1} times more" if len(ahead) > 1 else ""
-        scope.findings.warn(
-            "spec.layers",
-            Hint.ON_CALL_GAP,
-            f"nobody is on call from {_local(start, fragment)} to {_local(end, fragment)}{more} "
-            "within two weeks: add a layer without restrictions below",
-        )
+    if gaps:
+        when = _when(gaps, Micros(today + _LOOKED_AHEAD), fragment)
+        message = f"nobody is on call {when}: a step that asks this schedule then tells nobody"
+        scope.findings.warn("spec.layers", Hint.ON_CALL_GAP, message)
     return Micros(today + DAY)
+
+
+def _named(fragment: ScheduleFragment) -> set[str]:
+    refs = [ref for layer in fragment.layers for turn in layer.participants for ref in turn.responder_refs]
+    refs += [ref for override in fragment.overrides for ref in override.responder_refs]
+    return {f"{ref.namespace}/{ref.name}" for ref in refs}
+
+
+def _when(gaps: Sequence[tuple[Micros, Micros]], end: Micros, fragment: ScheduleFragment) -> str:
+    """One gap of several is enough; one that goes on beyond the two weeks has no end here."""
+    since, until = gaps[1] if len(gaps) > 1 else gaps[0]
+    more = "" if len(gaps) == 1 else f" (and {len(gaps) - 1} times more within two weeks)"
+    return f"from {_local(since, fragment)}{'' if until == end else f' to {_local(until, fragment)}'}{more}"
 
 
 def _day_of(scope: Scope, now: Micros) -> Micros:
@@ -136,10 +144,11 @@ def _text(ical: ICal, scope: Scope) -> str:
     text = "" if data is None else data.get(ref.key, "")
     field = "spec.ical.configMapKeyRef"
     if not text:
-        missing = f"ConfigMap {ref.name} is not in namespace {namespace}"
+        missing, hint = f"ConfigMap {ref.name} is not in namespace {namespace}", ""
         if data is not None:
-            missing = f"ConfigMap {ref.name} has no text under key {ref.key!r}{did_you_mean(ref.key, data)}"
-        scope.findings.error(field, Reason.REF_NOT_FOUND, f"{missing}, so the calendar is empty")
+            missing = f"ConfigMap {ref.name} has no text under key {ref.key!r}"
+            hint = did_you_mean(ref.key, data)
+        scope.findings.error(field, Reason.REF_NOT_FOUND, f"{missing}, so the calendar is empty{hint}")
         return ""
     try:
         oncall.parse(text)

@@ -38,7 +38,6 @@ NAMES = frozenset(
 
 _TIMEOUT = (SECOND, MINUTE)
 _DEFAULT_TIMEOUT = 4 * SECOND
-_WITH_BODY = ("POST", "PUT", "PATCH")
 _ABSOLUTE = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
@@ -135,6 +134,3 @@ def _hint(fragment: WebhookFragment, findings: Findings) -> None:
                 f"always prints {constant.strip()[:60]!r}, which is none of true, 1 and ok, so the webhook never runs; "
                 "a condition needs braces, as in {{ event.type == 'resolve' }}",
             )
-    if fragment.body is not None and fragment.method not in _WITH_BODY:
-        message = f"a body is sent with {', '.join(_WITH_BODY)} only, not with {fragment.method}"
-        findings.warn("spec.body", Hint.NO_EFFECT, message)
