@@ -94,7 +94,7 @@ async def test_a_demo_alert_takes_the_normal_flow_marked(api: Start) -> None:
     stored = await a.post("/integrations/default/web/demo_alert", {})
     group = await a.get(f"/alert_groups/{stored['alert_group_id']}")
     assert (group["demo"], group["route"], group["labels"][0]["value"]["name"]) == (True, "default/r", "v")
-    assert group["escalates_at"] == "2026-07-01T12:00:01Z"
+    assert group["escalates_at"] == "2026-07-01T12:00:00Z"
     trace = await a.get(f"/alerts/{stored['alert_id']}/trace")
     assert (trace["origin"], trace["recomputed"], "sent by local" in trace["outcome"]["notes"]) == (
         "demo",

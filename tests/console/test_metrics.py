@@ -108,3 +108,20 @@ async def test_a_scrape_never_reads_the_store_itself(api: Start) -> None:
                 await asyncio.sleep(0.01)
         await a.firing("u1")
         assert b"tocsin_alert_groups{" not in telemetry.exposition("")[0]
+
+
+async def test_heartbeats_that_are_overdue(api: Start) -> None:
+    """1 while one is, 0 again after the next sign of life; none for what never sent one."""
+    a = await api(
+        integration(heartbeat={"interval": "60s"}), integration("db", heartbeat={"interval": "60s"})
+    )
+    assert "tocsin_heartbeat_missing" not in await scrape(a)
+    web = {"integration": "default/web"}
+    for wait, missing in ((0, 0.0), (300, 1.0)):
+        if not wait:
+            await a.world.beat()
+        await a.world.after(seconds=wait)
+        assert (await scrape(a))["tocsin_heartbeat_missing"] == [(web, missing)]
+    await a.world.beat()
+    await a.world.run()
+    assert (await scrape(a))["tocsin_heartbeat_missing"] == [(web, 0.0)]
