@@ -39,7 +39,8 @@ def handle(scene: Scene, found: Sequence[Event]) -> None:
     changed = [number for number in numbers if _has_changed(by_group[number])]
     messages = posted.list_posted(scene.connection, changed) if changed else ()
     scene.shown = frozenset((message.group, message.channel) for message in messages)
-    scene.ledger.edits.update((m.group, m.channel) for m in messages if m.open)
+    # One that says that its group is over is closed, and comes to life again with the group.
+    scene.ledger.edits.update((m.group, m.channel) for m in messages if m.open or m.state is State.RESOLVED)
     beginning: list[tuple[AlertGroup, Snapshot, Event]] = []
     for number in numbers:
         group, happened = scene.groups[number], by_group[number]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from tocsin.dispatch import heartbeats, lapses, presence, sweeping, windows
+from tocsin.dispatch import announcements, heartbeats, lapses, presence, sweeping, windows
 from tocsin.dispatch.clock import Clock, StoreClock
+from tocsin.dispatch.deliveries import announcing
 from tocsin.dispatch.dispatcher import Dispatcher, DispatchStore, Handler
 from tocsin.dispatch.engine import Engine
 from tocsin.dispatch.live import Live
@@ -143,5 +144,6 @@ def handlers(live: Live, telemetry: Telemetry, options: Options) -> Mapping[str,
         sweeping.KIND: Handler(run=sweeping.Sweeper(telemetry, options.retention).run, standing=True),
         timers.UNSILENCE: Handler(run=lapses.end_silence),
         timers.EXPIRE: Handler(run=lapses.expire),
+        announcements.KIND: Handler(run=announcing.run),
         timers.REMIND: Handler(run=Reminders(live, options.calendars).run),
     }
