@@ -6,8 +6,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from asking import Api
-from dispatching import obj
+from dispatching import TYPES, obj
 from persons import CHANNEL, LEADS, chain, paging, responder
+
+from tocsin.api.objects import parse_object
+from tocsin.console.api.guard import parse_tokens
+from tocsin.flow.compiler import compile_flow
+from tocsin.flow.inventory import Inventory
+from tocsin.flow.program import link
 
 Start = Callable[..., Awaitable[Api]]
 
@@ -134,11 +140,10 @@ async def test_a_calendar_says_what_is_wrong_with_it(api: Start) -> None:
         "the calendar cannot be read: it has not been read yet",
     )
     assert shown["calendar"]["problem"] == "it has not been read yet"
-    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cal", "namespace": "default"}, "data": {"a.ics": ICS}}  # fmt: skip
-    try:
-        await a.world.apply(config_map, by_text)
-    except Exception:  # noqa: BLE001 - the world of these tests may know no ConfigMaps
-        pytest.skip("no ConfigMaps in this world")
+    declared = [parse_object(one) for one in (CHANNEL, responder("ann"), by_text)]
+    inventory = Inventory.of(declared).with_config_map("default", "cal", {"a.ics": ICS})
+    flow = compile_flow(inventory, types=TYPES, now=a.world.now).flow
+    a.world.live.program = link(flow, types=TYPES)
     shown = await a.get("/on_call_schedules/default/text?start=2026-07-01&end=2026-07-02")
     assert shown["on_call"] == ["default/ann"]
     assert (shown["calendar"]["events"], shown["calendar"]["unknown_names"]) == (1, ["zoe"])
@@ -147,8 +152,6 @@ async def test_a_calendar_says_what_is_wrong_with_it(api: Start) -> None:
 
 async def test_lists_need_a_token_that_may_read_and_pages_one_that_may_act(api: Start) -> None:
     """As everything else of the API: a viewer reads, an editor acts."""
-    from tocsin.console.api.guard import parse_tokens
-
     tokens = parse_tokens(f"viewer read {'v' * 20}\neditor act {'e' * 20}")
     a = await api(CHANNEL, responder("ann"), chain("c"), paging(**LEADS), ROTA, tokens=tokens)
     viewer, editor = ({"Authorization": f"Bearer {letter * 20}"} for letter in "ve")
