@@ -21,9 +21,10 @@ from sqlalchemy import Connection
 from tocsin.api.common import Identity
 from tocsin.flow.model import Micros
 from tocsin.flow.program import Program
-from tocsin.store import clock, statistics
+from tocsin.store import clock, heartbeats, statistics
 from tocsin.store.database import Store
 from tocsin.store.errors import StoreError
+from tocsin.store.heartbeats import Belief, Heartbeat
 from tocsin.store.statistics import BUCKETS, GroupCount, ResponseTimes
 
 LEAST_PAUSE = 5.0
@@ -49,6 +50,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     responses: tuple[ResponseTimes, ...] = ()
     dead_timers: int = 0
     dead_letters: int = 0
+    heartbeats: tuple[Heartbeat, ...] = ()
 
 
 class StoreMetrics(Collector):
@@ -90,7 +92,7 @@ class StoreMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wanted.set)
-        groups, responses, timers, letters = self._families()
+        groups, responses, timers, letters, missing = self._families()
         reading = self._reading
         for count in reading.counts:
             groups.add_metric((*self._labels(count.integration, count.service), count.state), count.count)
@@ -101,7 +103,10 @@ class StoreMetrics(Collector):
             )
         timers.add_metric((), reading.dead_timers)
         letters.add_metric((), reading.dead_letters)
-        yield from (groups, responses, timers, letters)
+        for heartbeat in reading.heartbeats:
+            name = f"{heartbeat.integration.namespace}/{heartbeat.integration.name}"
+            missing.add_metric((name,), heartbeat.belief is Belief.EXPIRED)
+        yield from (groups, responses, timers, letters, missing)
 
     async def _refresh_for_ever(self) -> None:
         while True:
@@ -115,7 +120,9 @@ class StoreMetrics(Collector):
 
     def _families(
         self,
-    ) -> tuple[GaugeMetricFamily, HistogramMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+    ) -> tuple[
+        GaugeMetricFamily, HistogramMetricFamily, GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily
+    ]:
         return (
             GaugeMetricFamily(_GROUPS, "Alert groups by state.", labels=(*_LABELS, "state")),
             HistogramMetricFamily(
@@ -125,6 +132,9 @@ class StoreMetrics(Collector):
             ),
             GaugeMetricFamily("tocsin_dead_timers", "Timers that failed too often and were given up."),
             GaugeMetricFamily("tocsin_dead_letters_kept", "Deliveries that became no alert and are kept."),
+            GaugeMetricFamily(
+                "tocsin_heartbeat_missing", "1 while a heartbeat is overdue.", labels=("integration",)
+            ),
         )
 
     def _labels(self, integration: Identity, service: str) -> tuple[str, str, str]:
@@ -140,6 +150,7 @@ def _read(connection: Connection) -> Reading:
         responses=statistics.response_times(connection, since=Micros(now - RESPONSES_OF)),
         dead_timers=statistics.dead_timers(connection),
         dead_letters=statistics.dead_letters(connection),
+        heartbeats=tuple(one for one in heartbeats.load(connection) if one.belief is not Belief.INACTIVE),
     )
 
 
