@@ -81,7 +81,7 @@ class World:
         self.store = store
         self.moment = START
         self.log = io.StringIO()
-        self.http = HttpClient(Outgoing(allowed=allowed, size_limit=SIZE_LIMIT, timeout=timeout))
+        self.http = HttpClient(Outgoing(allowed=allowed, timeout=timeout))
         self.live = SimpleNamespace(program=None)
         self.declare(fragment)
         self.calendars = self.process(self.http)
@@ -202,6 +202,13 @@ async def test_the_last_good_calendar_outlives_an_outage_and_a_restart(world: Ma
     assert "secret-path" not in w.log.getvalue()
     host.status = 200
     assert await w.after(1) == "ann"
+
+
+async def test_a_large_calendar_is_read_whole(world: Make, host: Host) -> None:
+    """Answers of other hosts are cut much earlier."""
+    host.body = ics("ann").replace("SUMMARY", "DESCRIPTION:" + "x" * 3_000_000 + "\r\nSUMMARY").encode()
+    w = await world()
+    assert await w.after(0) == "ann"
 
 
 async def test_private_addresses_are_refused(world: Make, host: Host) -> None:

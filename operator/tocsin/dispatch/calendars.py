@@ -26,7 +26,7 @@ from tocsin.store.errors import DecryptionFailed, StoreUnavailable
 from tocsin.telemetry import Telemetry
 
 SIZE_LIMIT = 5 * 1024 * 1024
-"""Bytes of a calendar; the `size_limit` of the client that fetches them."""
+"""Bytes of a calendar."""
 LEAST_REFRESH = MINUTE
 """Also how soon a host that failed is asked again."""
 KEPT_FOR = 7 * DAY
@@ -206,7 +206,8 @@ class Calendars:
             headers["If-None-Match"] = known.etag
         elif known.digest and known.modified:
             headers["If-Modified-Since"] = known.modified
-        return await self._http.exchange("GET", await self._url(fragment), headers=headers)
+        url = await self._url(fragment)
+        return await self._http.exchange("GET", url, headers=headers, size_limit=SIZE_LIMIT)
 
     async def _url(self, fragment: CalendarFragment) -> str:
         secret = fragment.url_secret

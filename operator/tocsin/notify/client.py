@@ -111,14 +111,14 @@ class HttpClient:
         """The body of a 2xx answer. A redirect is an answer like any other that is not 2xx. Raises FetchFailed."""
         parsed = _parsed(url, self._outgoing.schemes & (frozenset(schemes) or self._outgoing.schemes))
         host = parsed.raw_host or ""
-        answer = await self._ask(method, parsed, body, headers)
+        answer = await self._ask(method, parsed, body, headers, limit=self._outgoing.size_limit)
         if not answer.ok:
             raise FetchFailed(host, f"answered {answer.status}", status=answer.status)
         if answer.truncated:
             raise FetchFailed(host, f"its answer is larger than {self._outgoing.size_limit} bytes")
         return answer.body
 
-    async def exchange(
+    async def exchange(  # noqa: PLR0913 - what is asked, and how much is waited for and read
         self,
         method: str,
         url: str,
@@ -126,22 +126,23 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- narrows the client's own limit, which aiohttp enforces
+        size_limit: int = 0,
     ) -> Answer:
         """Whatever is answered, once: retries are the caller's. `timeout` in seconds can only shorten the client's.
+        `size_limit` in bytes: instead of the client's.
 
         Raises FetchFailed where nothing usable came back.
         """
         parsed = _parsed(url, self._outgoing.schemes)
-        if timeout is None:
-            return await self._ask(method, parsed, body, headers)
+        limit = size_limit or self._outgoing.size_limit
         try:
             async with asyncio.timeout(timeout):
-                return await self._ask(method, parsed, body, headers)
+                return await self._ask(method, parsed, body, headers, limit=limit)
         except TimeoutError:
             raise FetchFailed(parsed.raw_host or "", "no answer in time", cause=Cause.TIMEOUT) from None
 
     async def _ask(
-        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None
+        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None, *, limit: int
     ) -> Answer:
         host = url.raw_host or ""
         session, proxy = self._way_to(host)
@@ -149,7 +150,7 @@ class HttpClient:
             async with session.request(
                 method, url, data=body, headers=headers, allow_redirects=False, proxy=proxy
             ) as response:
-                return await self._read(response)
+                return await _read(response, limit)
         except TimeoutError:
             raise FetchFailed(host, "no answer in time", cause=Cause.TIMEOUT) from None
         except (ClientError, OSError, ValueError) as error:
@@ -160,24 +161,6 @@ class HttpClient:
         """Ends all connections."""
         sessions, self._sessions = self._sessions, {}
         await asyncio.gather(*(session.close() for session in sessions.values()))
-
-    async def _read(self, response: ClientResponse) -> Answer:
-        limit = self._outgoing.size_limit
-        pieces: list[bytes] = []
-        held = 0
-        async for piece in response.content.iter_chunked(_CHUNK):
-            held += len(piece)
-            pieces.append(piece)
-            if held > limit:
-                response.close()
-                break
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(
-            status=response.status,
-            headers=headers,
-            body=b"".join(pieces)[:limit],
-            truncated=held > limit,
-        )
 
     def _way_to(self, host: str) -> tuple[ClientSession, str | None]:
         """Connections to the proxy are the operator's own wish; what an address in the URL says is judged all the same.
@@ -216,6 +199,24 @@ class HttpClient:
             auto_decompress=False,
             trust_env=False,
         )
+
+
+async def _read(response: ClientResponse, limit: int) -> Answer:
+    pieces: list[bytes] = []
+    held = 0
+    async for piece in response.content.iter_chunked(_CHUNK):
+        held += len(piece)
+        pieces.append(piece)
+        if held > limit:
+            response.close()
+            break
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(
+        status=response.status,
+        headers=headers,
+        body=b"".join(pieces)[:limit],
+        truncated=held > limit,
+    )
 
 
 def _parsed(url: str, schemes: frozenset[str]) -> URL:
