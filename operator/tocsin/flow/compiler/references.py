@@ -202,8 +202,8 @@ def secret(ref: KeyRef, field: str, scope: Scope, until: str) -> SecretKey:
 
 def check_team(team: str, scope: Scope) -> None:
     """Warns of a `spec.team` that nobody is in, where the namespace has teams at all."""
-    hint = scope.reader.team_hint(scope.owner.namespace, team)
-    if team and hint is not None:
+    hint = scope.reader.team_hint(scope.owner.namespace, team) if team else None
+    if hint is not None:
         message = f"no Responder of namespace {scope.owner.namespace} is in team {team!r}{hint}"
         scope.findings.warn("spec.team", Hint.UNKNOWN_TEAM, message)
 
