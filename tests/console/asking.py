@@ -15,6 +15,7 @@ from tocsin.console.api.application import standalone
 from tocsin.console.api.context import Context
 from tocsin.console.api.guard import ApiToken, Guard
 from tocsin.console.api.throttle import Throttle
+from tocsin.notify.client import HttpClient
 from tocsin.telemetry import Telemetry
 
 
@@ -54,6 +55,7 @@ class Api:
         tokens: tuple[ApiToken, ...] = (),
         listen: tuple[str, ...] = ("127.0.0.1",),
         per_minute: int = 100_000,
+        http: HttpClient | None = None,
     ) -> Self:
         self = cls()
         self.world = World(url, at)
@@ -69,6 +71,7 @@ class Api:
             throttle=Throttle(per_minute),
             now=lambda: self.world.now,
             findings=lambda: 3,
+            http=http,
         )
         self.server = TestServer(standalone(self.context))
         await self.server.start_server()

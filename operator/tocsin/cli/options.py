@@ -71,7 +71,7 @@ _RECEIVER = (
     allow_outgoing,
 )
 
-_SENDING = (
+_PROXY = (
     setting(
         "--outgoing-proxy",
         default="",
@@ -84,6 +84,10 @@ _SENDING = (
         metavar="HOST|NETWORK",
         help="Target that is reached without the proxy; .example.com is all below it (repeatable).",
     ),
+)
+
+_SENDING = (
+    *_PROXY,
     setting(
         "--console-url",
         default="",
@@ -107,10 +111,17 @@ def sending_options(command: F) -> F:
     return command
 
 
+def answering_options(command: F) -> F:
+    """What a process that only answers people needs of these: chats are told there what came of a pressed button."""
+    for option in reversed((allow_outgoing, *_PROXY)):
+        command = option(command)
+    return command
+
+
 def sending_settings(given: dict[str, Any], allowed: tuple[str, ...]) -> SendingSettings:
-    """Takes those options out of `given`. Raises ClickException for what cannot be read."""
+    """Takes those options out of `given`, as many as the command has. Raises ClickException for what cannot be read."""
     names = ("outgoing_proxy", "outgoing_no_proxy", "console_url", "watchdog_url", "apprise")
-    settings = SendingSettings(allowed=allowed, **{name: given.pop(name) for name in names})
+    settings = SendingSettings(allowed=allowed, **{name: given.pop(name) for name in names if name in given})
     for option, url in (
         ("--outgoing-proxy", settings.outgoing_proxy),
         ("--console-url", settings.console_url),
@@ -171,11 +182,16 @@ class SendingSettings:
     watchdog_url: str = field(default="", repr=False)
     apprise: bool = False
 
+    def client(self) -> HttpClient:
+        """For one event loop; to be closed at the end."""
+        return HttpClient(
+            Outgoing(allowed=self.allowed, proxy=self.outgoing_proxy, no_proxy=self.outgoing_no_proxy)
+        )
+
     def tools(self, keys: KeyRing) -> Tools:
         """For one event loop; close its `http` at the end."""
-        outgoing = Outgoing(allowed=self.allowed, proxy=self.outgoing_proxy, no_proxy=self.outgoing_no_proxy)
         return Tools(
-            http=HttpClient(outgoing),
+            http=self.client(),
             guard=Guard(self.allowed),
             apprise=self.apprise,
             console_url=self.console_url.rstrip("/"),

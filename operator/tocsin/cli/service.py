@@ -228,7 +228,8 @@ class Service:
 
     def _api(self, store: Store, live: LiveFlow, provider: Provider, host: str) -> web.Application:
         options = self._options
-        return build_api(
+        http = options.sending.client()
+        app = build_api(
             store,
             live,
             self._telemetry,
@@ -236,7 +237,14 @@ class Service:
             listen=(host,),
             findings=lambda: provider.findings,
             email_domain=options.settings.email_domain,
+            http=http,
         )
+
+        async def close(_app: web.Application) -> None:
+            await http.close()
+
+        app.on_cleanup.append(close)
+        return app
 
     def _endpoints(
         self, connection: Connection, store: Store, live: LiveFlow, port: int

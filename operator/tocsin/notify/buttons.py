@@ -93,7 +93,9 @@ class Buttons:
 def app_of(fragment: ChannelFragment) -> str:
     """What tells apps, bots and servers apart: the keyed digest of the token they are used with."""
     key = fragment.secrets.get(f"{fragment.type}.tokenSecretRef")
-    return "" if key is None else key.digest
+    if key is None or not key.digest:  # not known to be anybody else's
+        return f"{fragment.namespace}/{fragment.name}"
+    return key.digest
 
 
 def mark(keys: KeyRing, kind: str, app: str, public_id: str) -> str:

@@ -10,6 +10,7 @@ from tocsin.console.api.application import PREFIX, api_application, standalone
 from tocsin.console.api.context import Context, Live, nobody_counts
 from tocsin.console.api.guard import ApiToken, Guard, Scope, parse_tokens
 from tocsin.console.metrics import StoreMetrics
+from tocsin.notify.client import HttpClient
 from tocsin.store.database import Store
 from tocsin.telemetry import Telemetry
 
@@ -35,13 +36,20 @@ def build_api(  # noqa: PLR0913 - one keyword per part of the process
     listen: tuple[str, ...] = (),
     findings: Callable[[], int | None] = nobody_counts,
     email_domain: str = "",
+    http: HttpClient | None = None,
 ) -> web.Application:
-    """The API of one address. `listen` are the hosts that it is served on: without tokens that decides whether anybody
+    """The API of one address, and what chats answer to. `listen` are the hosts that it is served on: without tokens that decides whether anybody
     is let in (see `guard`). The first one built for a telemetry also registers the metrics that come from the store.
     """
     guard = Guard(tokens=tokens, listen=listen)
     context = Context(
-        store=store, live=live, telemetry=telemetry, guard=guard, findings=findings, email_domain=email_domain
+        store=store,
+        live=live,
+        telemetry=telemetry,
+        guard=guard,
+        findings=findings,
+        email_domain=email_domain,
+        http=http,
     )
     app = standalone(context)
     metrics = StoreMetrics(store, live)

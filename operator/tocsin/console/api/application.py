@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from tocsin.console import chat
 from tocsin.console.api.context import CALLER, CONTEXT, Context
 from tocsin.console.api.guard import LOCAL_CALLER, Scope
 from tocsin.console.api.guard import Refused as NotAdmitted
@@ -37,10 +38,11 @@ def api_application(context: Context) -> web.Application:
 
 
 def standalone(context: Context) -> web.Application:
-    """The API under its prefix, and nothing else."""
+    """The API and what chats answer to, each under its prefix, and nothing else."""
     app = web.Application(middlewares=[answer_errors], client_max_size=LARGEST_BODY)
     app[CONTEXT] = context
     app.add_subapp(PREFIX, api_application(context))
+    app.add_subapp(chat.PREFIX, chat.chat_application(context))
     return app
 
 

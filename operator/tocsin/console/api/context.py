@@ -16,6 +16,7 @@ from tocsin.console.api.throttle import Throttle
 from tocsin.flow.groups import Actor, Via
 from tocsin.flow.model import Micros
 from tocsin.flow.program import IntegrationProgram, Program
+from tocsin.notify.client import HttpClient
 from tocsin.problems import Problem, ProblemError
 from tocsin.receive.jsonbody import parse_json
 from tocsin.store.database import Store
@@ -45,7 +46,7 @@ def nobody_counts() -> int | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """`findings` is the number of findings of the published flow, where this process knows it. `email_domain`: where mails
-    to `<token>@<domain>` are alerts.
+    to `<token>@<domain>` are alerts. `http`: for answers to people in chats; without it they get none.
     """
 
     store: Store
@@ -56,6 +57,7 @@ class Context:
     now: Callable[[], Micros] = system_now
     findings: Callable[[], int | None] = nobody_counts
     email_domain: str = ""
+    http: HttpClient | None = None
 
 
 CONTEXT = web.AppKey("tocsin_context", Context)
