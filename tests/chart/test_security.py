@@ -184,14 +184,76 @@ def test_roles_can_be_made_by_somebody_else() -> None:
 def test_only_alert_urls_are_open_to_the_outside() -> None:
     """Neither API nor metrics nor admission are behind the Ingress or HTTPRoute of senders."""
     found = case("scaled-everything")
-    (route,) = of_kind(found, "HTTPRoute")
+    route = named(found, "HTTPRoute", "tocsin")
     outside = {m["path"]["value"] for rule in route["spec"]["rules"] for m in rule["matches"]}
     (ingress,) = [i for i in of_kind(found, "Ingress") if i["metadata"]["name"] == "tocsin"]
     outside |= {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
     assert outside == {"/integrations/v1/", "/v1/namespaces/"}
 
 
+def test_buttons_of_chat_tools_reach_nothing_else() -> None:
+    """What is open for them is one path of the console: neither API nor alert URLs."""
+    found = case("scaled-everything")
+    route = named(found, "HTTPRoute", "tocsin-chat")
+    outside = {
+        (m["path"]["value"], b["name"], b["port"])
+        for rule in route["spec"]["rules"]
+        for m in rule["matches"]
+        for b in rule["backendRefs"]
+    }
+    assert outside == {("/chat/", "tocsin-console", 8081)}
+    ingress = named(found, "Ingress", "tocsin-chat")
+    (path,) = [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
+    assert (path["path"], path["backend"]["service"]["name"]) == ("/chat/", "tocsin-console")
+
+
+def test_nothing_is_open_to_the_outside_by_default() -> None:
+    """Neither Ingress nor HTTPRoute nor a Service that a load balancer serves."""
+    found = case("one-pod-default")
+    assert of_kind(found, "Ingress", "HTTPRoute") == []
+    assert {service["spec"]["type"] for service in of_kind(found, "Service")} == {"ClusterIP"}
+
+
+def test_only_who_sends_may_go_out() -> None:
+    """HTTP: receiver (Amazon SNS), dispatcher, console (chats). SMTP: the dispatcher. The API server: the operator."""
+    found = case("scaled-everything")
+    goes = {
+        policy["metadata"]["name"].removeprefix("tocsin-"): {
+            port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]
+        }
+        - {53, 5432}
+        for policy in of_kind(found, "NetworkPolicy")
+    }
+    assert goes == {
+        "operator": {443, 6443},
+        "receiver": {443, 3128},
+        "dispatcher": {443, 3128, 25, 465, 587},
+        "console": {443, 3128},
+    }
+
+
+def test_no_mail_leaves_where_none_may() -> None:
+    """Without ports of SMTP servers there is no rule, which would admit every port."""
+    egress = {"enabled": True, "mailPorts": []}
+    (policy,) = of_kind(manifests({"networkPolicy": {"egress": egress}}), "NetworkPolicy")
+    assert all(rule["ports"] for rule in policy["spec"]["egress"])
+    assert {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]} == {
+        53,
+        80,
+        443,
+        6443,
+    }
+
+
 def test_no_password_is_in_what_is_rendered() -> None:
-    """Database, e-mail and metrics secrets are referred to, never repeated."""
+    """Database, e-mail, metrics, proxy and watchdog secrets are referred to, never repeated."""
     text = rendered({"mode": "scaled", "database": {"existingSecret": "db"}})
     assert "postgresql://" not in text
+    secrets = {
+        entry["name"]: entry["valueFrom"]["secretKeyRef"]
+        for _, pod in pods(case("scaled-everything"))
+        for entry in pod["containers"][0].get("env", [])
+        if "valueFrom" in entry
+    }
+    assert secrets["TOCSIN_OUTGOING_PROXY"] == {"name": "proxy", "key": "uri"}
+    assert secrets["TOCSIN_WATCHDOG_URL"] == {"name": "watchdog", "key": "ping"}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 import yaml
-from charting import CASES, CHART, NAMESPACE, ROOT, Manifest, case, named, of_kind, pods, text_of
+from charting import CASES, CHART, NAMESPACE, ROOT, Manifest, case, manifests, named, of_kind, pods, text_of
 
 from tocsin.cli import main
 
@@ -138,6 +138,65 @@ def test_a_role_is_told_only_what_it_understands(name: str) -> None:
         assert len(told) == len(container["env"])
 
 
+# What no value leads to, and why.
+UNTOLD = {
+    "TOCSIN_LEASE_NAMESPACE": "the pod's own",
+    "TOCSIN_ALL_NAMESPACES": "instead of TOCSIN_NAMESPACE",
+    "TOCSIN_NAMESPACE": "instead of TOCSIN_ALL_NAMESPACES",
+    "TOCSIN_CLASS": "one-pod-namespaces-and-class",
+    "TOCSIN_EMAIL_SES_TOPIC": "of another provider",
+    "TOCSIN_ADMISSION_SECRET": "instead of a certificate that is given",
+    "TOCSIN_ADMISSION_HOST": "instead of a certificate that is given",
+    "TOCSIN_ADMISSION_WEBHOOK": "instead of a certificate that is given",
+}
+
+
+def test_every_option_of_a_role_can_be_set() -> None:
+    """An option that is added to a command must be added here, or nobody who installs the chart can use it."""
+    for deployment in of_kind(case("scaled-everything"), "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        told = {entry["name"] for entry in container["env"]}
+        assert _options(container["args"]) - told <= UNTOLD.keys(), container["args"]
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, None),
+        ({"consoleUrl": "https://tocsin.example.org/"}, "https://tocsin.example.org"),
+        ({"consoleIngress": {"enabled": True, "hosts": ["a.org"], "tls": [{}]}}, "https://a.org"),
+        ({"chatIngress": {"enabled": True, "hosts": ["b.org"]}}, "http://b.org"),
+        (
+            {"chatHttpRoute": {"enabled": True, "parentRefs": [{"name": "g"}], "hostnames": ["c.org"]}},
+            "https://c.org",
+        ),
+    ],
+)
+def test_messages_lead_back_to_the_console(values: dict[str, Any], url: str | None) -> None:
+    """To the URL that is given, else to the first host through which the chart lets people or chat tools in."""
+    (deployment,) = of_kind(manifests(values), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    told = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert told.get("TOCSIN_CONSOLE_URL") == url
+
+
+def test_in_one_process_the_console_has_the_certificate_of_the_receiver() -> None:
+    """Service and Ingresses know that it speaks TLS; with processes of their own it does not."""
+    values = {
+        "receiving": {"tls": {"existingSecret": "tls"}},
+        "consoleIngress": {"enabled": True, "hosts": ["a.org"]},
+        "chatIngress": {"enabled": True, "hosts": ["b.org"]},
+    }
+    for mode, protocol in (("onePod", "https"), ("scaled", "http")):
+        found = manifests({**values, "mode": mode, "database": {"existingSecret": "db"}})
+        (port,) = named(found, "Service", "tocsin-console")["spec"]["ports"]
+        assert port["appProtocol"] == protocol
+        for ingress in of_kind(found, "Ingress"):
+            annotations = ingress["metadata"].get("annotations", {})
+            backend = annotations.get("nginx.ingress.kubernetes.io/backend-protocol", "HTTP")
+            assert backend == protocol.upper()
+
+
 def test_the_kinds_in_rules_and_webhook_are_those_of_the_crds() -> None:
     """A kind that is added to crds/ must be added here, or the operator may not see it."""
     found = case("one-pod-default")
@@ -192,6 +251,7 @@ def test_ingress_and_gateway_allow_the_largest_body() -> None:
             "nginx.ingress.kubernetes.io/proxy-body-size"
         ]
         for ingress in of_kind(found, "Ingress")
+        if ingress["metadata"]["name"] != "tocsin-chat"  # what chat tools send is small
     }
     assert limits == {"tocsin": "64m", "tocsin-console": "32m"}
     (policy,) = of_kind(found, "ClientSettingsPolicy")

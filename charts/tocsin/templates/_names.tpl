@@ -120,6 +120,24 @@ https://{{ first .Values.httpRoute.hostnames }}
 {{- end -}}
 {{- end }}
 
+{{/* Where people and chat tools reach the console; the first host that leads there where none is given. */}}
+{{- define "tocsin.consoleUrl" -}}
+{{- if .Values.consoleUrl -}}
+{{ .Values.consoleUrl | trimSuffix "/" }}
+{{- else if and .Values.consoleIngress.enabled .Values.consoleIngress.hosts -}}
+http{{ if .Values.consoleIngress.tls }}s{{ end }}://{{ first .Values.consoleIngress.hosts }}
+{{- else if and .Values.chatIngress.enabled .Values.chatIngress.hosts -}}
+http{{ if .Values.chatIngress.tls }}s{{ end }}://{{ first .Values.chatIngress.hosts }}
+{{- else if and .Values.chatHttpRoute.enabled .Values.chatHttpRoute.hostnames -}}
+https://{{ first .Values.chatHttpRoute.hostnames }}
+{{- end -}}
+{{- end }}
+
+{{/* Whether the console speaks TLS itself: "true" or "". In one process it has the receiver's certificate. */}}
+{{- define "tocsin.consoleTls" -}}
+{{- if and (eq .Values.mode "onePod") .Values.receiving.tls.existingSecret }}true{{ end }}
+{{- end }}
+
 {{- define "tocsin.internalUrl" -}}
 http{{ if .Values.receiving.tls.existingSecret }}s{{ end }}://{{ include "tocsin.fullname" . }}.{{ .Release.Namespace }}.svc:8080
 {{- end }}
@@ -127,4 +145,9 @@ http{{ if .Values.receiving.tls.existingSecret }}s{{ end }}://{{ include "tocsin
 {{/* The paths that senders use; nothing else is open to them. */}}
 {{- define "tocsin.ingestPaths" -}}
 paths: ["/integrations/v1/", "/v1/namespaces/"]
+{{- end }}
+
+{{/* What chat tools send when somebody uses a button. */}}
+{{- define "tocsin.chatPaths" -}}
+paths: ["/chat/"]
 {{- end }}

@@ -13,8 +13,14 @@
 {{- if or $all (eq $role "receiver") }}
 {{ include "tocsin.env.receiver" $root }}
 {{- end }}
-{{- if or $all (eq $role "receiver") }}
+{{- if ne $role "operator" }}
 {{- include "tocsin.env.outgoing" $root }}
+{{- end }}
+{{- if or $all (has $role (list "dispatcher" "console")) }}
+{{- include "tocsin.env.proxy" $root }}
+{{- end }}
+{{- if or $all (eq $role "dispatcher") }}
+{{- include "tocsin.env.sending" $root }}
 {{- end }}
 {{- if or $all (eq $role "console") }}
 {{ include "tocsin.env.console" $root }}
@@ -116,6 +122,43 @@
 {{- with .Values.outgoing.allow }}
 - name: TOCSIN_ALLOW_OUTGOING
   value: {{ join " " . }}
+{{- end }}
+{{- end }}
+
+{{- define "tocsin.env.proxy" -}}
+{{- $proxy := .Values.outgoing.proxy }}
+{{- if $proxy.existingSecret }}
+- name: TOCSIN_OUTGOING_PROXY
+  valueFrom:
+    secretKeyRef:
+      name: {{ $proxy.existingSecret }}
+      key: {{ $proxy.key }}
+{{- else if $proxy.url }}
+- name: TOCSIN_OUTGOING_PROXY
+  value: {{ $proxy.url }}
+{{- end }}
+{{- with $proxy.except }}
+- name: TOCSIN_OUTGOING_NO_PROXY
+  value: {{ join " " . }}
+{{- end }}
+{{- end }}
+
+{{/* Beside it: what links in messages begin with, and what needs to be enabled. */}}
+{{- define "tocsin.env.sending" -}}
+{{- if .Values.outgoing.apprise }}
+- name: TOCSIN_APPRISE
+  value: "true"
+{{- end }}
+{{- with include "tocsin.consoleUrl" . }}
+- name: TOCSIN_CONSOLE_URL
+  value: {{ . }}
+{{- end }}
+{{- with .Values.watchdog.existingSecret }}
+- name: TOCSIN_WATCHDOG_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.Values.watchdog.key }}
 {{- end }}
 {{- end }}
 
