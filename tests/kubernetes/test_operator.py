@@ -3,106 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
+from kube_operator import Start, condition, is_ready, until
 from kube_server import FakeServer
 
-from tocsin.control.kubernetes import references, sweep, watching
-from tocsin.control.kubernetes.operator import Operator, OperatorOptions
-from tocsin.control.kubernetes.problems import Signals
+from tocsin.control.kubernetes import references, sweep
 from tocsin.control.kubernetes.resources import Scope
-from tocsin.control.kubernetes.secrets import Bases
-from tocsin.sources import load_types
-from tocsin.store import Store, revisions
-from tocsin.store.keys import KeyRing
-from tocsin.store.replica import LiveFlow
-from tocsin.telemetry import Telemetry
+from tocsin.store import revisions
 
 WEB = {"type": "webhook"}
 ROUTE = {"parentRefs": [{"name": "web"}], "match": {"regex": "disk"}}
-
-
-class Tocsin:
-    """Operator, store and receiver's replica of one test."""
-
-    def __init__(self, store: Store, live: LiveFlow, operator: Operator, signals: Signals) -> None:
-        self.store = store
-        self.live = live
-        self.operator = operator
-        self.signals = signals
-
-    @property
-    def routes(self) -> set[str]:
-        """The routes in force."""
-        return {i.name for i in self.live.program.manifest if i.kind == "AlertRoute"}
-
-
-Start = Callable[..., Any]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    watching.quiet_kopf()
-    async with FakeServer() as fake:
-        fake.put("namespaces", "n")
-        yield fake
-
-
-@pytest.fixture
-def start(tmp_path: Path, server: FakeServer) -> Start:
-    """`async with start() as tocsin`: begins, and ends it with the block."""
-
-    @asynccontextmanager
-    async def begin(*, scope: Scope | None = None, at_once: bool = True) -> AsyncIterator[Tocsin]:
-        store = await Store.open(f"sqlite:///{tmp_path}/t.db", keys=KeyRing.from_file(tmp_path / "key"))
-        signals = Signals.create(Telemetry.create(stream=io.StringIO(), process_metrics=False))
-        options = OperatorOptions(
-            scope=scope or Scope(namespaces=("n",)),
-            holder="test",
-            bases=Bases(internal="http://tocsin.n.svc:8080"),
-            login=server.login,
-        )
-        types = load_types()
-        operator = Operator(store, types, options, signals)
-        live = LiveFlow(store, role="all", types=types)
-        await live.start()
-        if at_once:
-            operator.on_publication = live.refresh
-        task = asyncio.create_task(operator.run())
-        try:
-            yield Tocsin(store, live, operator, signals)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await live.stop()
-            await store.close()
-
-    return begin
-
-
-async def until(holds: Callable[[], Any], seconds: float = 30) -> None:
-    """Waits for it to hold; fails after so long."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
-def condition(server: FakeServer, plural: str, name: str, kind: str) -> tuple[str, str, int]:
-    """Status, reason and generation of a condition; empty before it is written."""
-    for found in server.status(plural, name).get("conditions", ()):
-        if found["type"] == kind:
-            return found["status"], found["reason"], found["observedGeneration"]
-    return "", "", 0
-
-
-def is_ready(server: FakeServer, plural: str, name: str) -> bool:
-    generation = server.objects[plural, "n", name]["metadata"]["generation"]
-    return condition(server, plural, name, "Ready") == ("True", "Ready", generation)
 
 
 async def test_declared_objects_become_the_flow_and_say_so(server: FakeServer, start: Start) -> None:
