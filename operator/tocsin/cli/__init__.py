@@ -19,6 +19,9 @@ COMMANDS = (
     "groups",
     "send",
     "replay",
+    "page",
+    "oncall",
+    "deliveries",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -83,6 +84,18 @@ def _reason(answer: bytes) -> str:
     if not isinstance(problem, dict):
         return str(problem)[:200]
     return str(problem.get("detail") or problem.get("title") or "")[:500]
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their longest text; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def shown_time(text: str | None) -> str:
+    """A time of the API to the second; `-` for none."""
+    return f"{text[:19]}Z" if text else "-"
 
 
 def print_json(value: Any) -> None:

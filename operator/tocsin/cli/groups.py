@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import click
 
-from tocsin.cli.client import call, output_option, print_json, url_option
+from tocsin.cli.client import call, output_option, print_json, print_table, shown_time, url_option
 
 TITLE_WIDTH = 60
 _STATES = ("firing", "acknowledged", "silenced", "resolved")
@@ -46,9 +46,7 @@ def command(
         ("#", "STATE", "ALERTS", "INTEGRATION", "ROUTE", "STARTED", "TITLE", "LABELS")
     ]
     rows += [_row(group) for group in page["results"]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
 
 
 def _row(group: dict[str, Any]) -> tuple[str, ...]:
@@ -60,7 +58,7 @@ def _row(group: dict[str, Any]) -> tuple[str, ...]:
         str(group["alerts_count"]),
         group["integration"],
         group["route"],
-        f"{group['created_at'][:19]}Z",
+        shown_time(group["created_at"]),
         title if len(title) <= TITLE_WIDTH else f"{title[: TITLE_WIDTH - 2]}..",
         labels,
     )

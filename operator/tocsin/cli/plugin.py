@@ -15,7 +15,7 @@ from tocsin import __version__
 from tocsin.cli import LazyGroup
 from tocsin.cli.client import ApiError
 
-ASKING = ("groups", "endpoints", "send", "replay", "lint")
+ASKING = ("groups", "endpoints", "send", "replay", "page", "oncall", "deliveries", "lint")
 _FORWARDING = "Forwarding from 127.0.0.1:"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tocsin.cli.client import ApiError, call, output_option, print_json, url_option
+from tocsin.cli.client import ApiError, call, output_option, print_json, print_table, shown_time, url_option
 
 _PAGE = 200
 
@@ -79,13 +79,11 @@ def _show(output: str, letters: list[dict[str, Any]]) -> None:
     rows += [
         (
             str(one["id"]),
-            f"{one['received_at'][:19]}Z",
+            shown_time(one["received_at"]),
             one["integration"] or "-",
             str(one["size"]),
             one["reason"],
         )
         for one in letters
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
