@@ -13,7 +13,7 @@ Kind = Literal["group", "update", "personal", "announcement", "bundle", "reminde
 
 
 class BundleItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One group of a bundle."""
+    """One group of a bundle. `title` is plain text."""
 
     number: int
     title: str

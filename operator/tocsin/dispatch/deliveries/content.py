@@ -115,8 +115,8 @@ class Writer:
             confirm=occasion.confirm,
         )
 
-    def bundle(self, occasion: Occasion, firing: Firing, fragment: ChannelFragment) -> Message:
-        channel = appearance_of(fragment)
+    def bundle(self, occasion: Occasion, firing: Firing) -> Message:
+        """Titles are plain text: only what templates gave is markup."""
         return Message(
             kind="bundle",
             key=occasion.key,
@@ -126,7 +126,7 @@ class Writer:
             items=tuple(
                 BundleItem(
                     number=group.number,
-                    title=harmless(channel, group.title),
+                    title=group.title,
                     link=self.link(group.public_id),
                 )
                 for group in firing.groups

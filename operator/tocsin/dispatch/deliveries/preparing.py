@@ -164,7 +164,7 @@ class Preparing:
         if not firing.total:
             raise _needless(delivery, way, "none of its groups fires any more")
         occasion = Occasion(kind="bundle", key=delivery.key, reason=order.reason)
-        message = self._writer.bundle(occasion, firing, way.fragment)
+        message = self._writer.bundle(occasion, firing)
         recipient = self._recipient(delivery) if delivery.responder else Recipient()
         return Parcel(delivery=delivery, order=order, way=way, message=message, recipient=recipient)
 
