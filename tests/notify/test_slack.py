@@ -202,6 +202,23 @@ async def test_people_are_told_in_the_thread_of_the_group(slack: SlackService) -
     assert [element["action_id"] for element in elements] == ["confirm"]
 
 
+async def test_a_step_that_tells_the_channel_again_answers_to_the_message(slack: SlackService) -> None:
+    """In the thread, and in the channel as well, which is to be told again."""
+    async with channel(target(slack), SECRETS) as made:
+        first = await made.send(group(), NOBODY)
+        await made.send(group(thread=first.reference, reason="step 3"), NOBODY)
+    assert (slack.last["thread_ts"], slack.last["reply_broadcast"]) == (first.receipt, True)
+    assert "step 3" in slack.last["text"]
+    assert "attachments" not in slack.last
+
+
+async def test_a_place_that_is_told_for_somebody_says_for_whom(slack: SlackService) -> None:
+    """A fallback on which the person has no address."""
+    async with channel(target(slack), SECRETS) as made:
+        await made.send(group(kind="personal", reason="on call"), Recipient(name="<!here> Alice"))
+    assert "for &lt;!here&gt; Alice: on call" in texts(slack.last)
+
+
 async def test_without_a_thread_people_are_told_directly(slack: SlackService) -> None:
     """The group was not posted to this channel: a message to the person, with everything (unlike R-CHT-4)."""
     async with channel(target(slack, ""), SECRETS) as made:

@@ -47,7 +47,7 @@ class Discord:
         self._vendor = Vendor(http=tools.http, secrets=(url, self._url.path))
 
     async def send(self, message: Message, recipient: Recipient) -> Sent:
-        document = self._content(message)
+        document = self._content(words.addressed(message, recipient))
         if recipient.address.isdecimal():
             document["content"] = f"<@{recipient.address}>"
             document["allowed_mentions"] = {"parse": [], "users": [recipient.address]}

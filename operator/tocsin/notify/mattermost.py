@@ -47,7 +47,7 @@ class Mattermost:
 
     async def send(self, message: Message, recipient: Recipient) -> Sent:
         channel, _, root = message.thread.partition("/")
-        if root and message.kind in ("personal", "reminder"):
+        if root:
             reply = await self._reply(message, recipient)
             return await self._post("POST", "/posts", reply | {"channel_id": channel, "root_id": root})
         if recipient.address:
@@ -60,7 +60,8 @@ class Mattermost:
                 "neither the NotificationChannel (spec.mattermost.channelId) nor the contact (address) names a place",
                 permanent=True,
             )
-        return await self._post("POST", "/posts", self._content(message) | {"channel_id": channel})
+        content = self._content(words.addressed(message, recipient))
+        return await self._post("POST", "/posts", content | {"channel_id": channel})
 
     async def update(self, message: Message, reference: str) -> Sent:
         post = reference.partition("/")[2]

@@ -44,7 +44,7 @@ class MSTeams:
         self._vendor = Vendor(http=tools.http, secrets=(self._url,))
 
     async def send(self, message: Message, recipient: Recipient) -> Sent:
-        answer = await self._vendor.post(self._url, envelope(message, recipient))
+        answer = await self._vendor.post(self._url, envelope(words.addressed(message, recipient), recipient))
         if not answer.ok:
             raise self._vendor.failure(self._url, answer)
         said = answer.body.decode("utf-8", "replace")

@@ -43,9 +43,9 @@ class Slack:
 
     async def send(self, message: Message, recipient: Recipient) -> Sent:
         channel, _, thread = message.thread.partition("/")
-        if thread and message.kind in ("personal", "reminder"):
-            document = self._reply(message, recipient) | {"channel": channel, "thread_ts": thread}
-            return await self._post(document, message)
+        if thread:
+            place = {"channel": channel, "thread_ts": thread, "reply_broadcast": message.kind == "group"}
+            return await self._call("chat.postMessage", self._reply(message, recipient) | place, message)
         channel = recipient.address or self._channel
         if not channel:
             raise DeliveryFailed(
@@ -53,7 +53,7 @@ class Slack:
                 "neither the NotificationChannel (spec.slack.channel) nor the contact (address) names a place in Slack",
                 permanent=True,
             )
-        return await self._show("chat.postMessage", message, {"channel": channel})
+        return await self._show("chat.postMessage", words.addressed(message, recipient), {"channel": channel})
 
     async def update(self, message: Message, reference: str) -> Sent:
         channel, _, ts = reference.partition("/")
@@ -65,9 +65,6 @@ class Slack:
             return await self._call(method, self._content(message, image=True) | place, message)
         except Unshowable:
             return await self._call(method, self._content(message, image=False) | place, message)
-
-    async def _post(self, document: Document, message: Message) -> Sent:
-        return await self._call("chat.postMessage", document, message)
 
     async def _call(self, method: str, document: Document, message: Message) -> Sent:
         url = f"{self._api}/{method}"
@@ -108,7 +105,9 @@ class Slack:
         }
 
     def _reply(self, message: Message, recipient: Recipient) -> Document:
-        """A line in the group's thread: the message above has everything else."""
+        """A line in the group's thread: the message above has everything else. The channel itself sees it too if a step of
+        an escalation tells the channel again.
+        """
         who = markup.mention(recipient.address, recipient.name) if recipient.address or recipient.name else ""
         facts = markup.plain(
             " · ".join(fact for fact in (message.reason, words.state_words(message)) if fact)

@@ -52,7 +52,7 @@ class Telegram:
         thread_chat, _, thread = message.thread.partition("/")
         if thread.isdecimal() and thread_chat == chat:
             document["reply_parameters"] = {"message_id": int(thread), "allow_sending_without_reply": True}
-        return await self._show("sendMessage", message, document)
+        return await self._show("sendMessage", words.addressed(message, recipient), document)
 
     async def update(self, message: Message, reference: str) -> Sent:
         chat, _, number = reference.partition("/")

@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from tocsin.flow.groups import State
 from tocsin.flow.model import Micros
-from tocsin.notify.message import Message
+from tocsin.notify.message import Message, Recipient
 
 RENDERED = frozenset({"group", "update", "personal", "reminder"})
 """Kinds whose title and text come from appearance templates; those of the others are plain text."""
@@ -64,6 +66,14 @@ def facts(message: Message) -> tuple[str, ...]:
     origin = message.integration + (f" (team {message.team})" if message.team else "")
     since = f"since {moment(message.started_at)}" if message.number and message.started_at else ""
     return tuple(fact for fact in (state_words(message), count_words(message), origin, since) if fact)
+
+
+def addressed(message: Message, recipient: Recipient) -> Message:
+    """A message for a person who has no address here says in its reason whom it is for."""
+    if message.kind != "personal" or recipient.address or not recipient.name:
+        return message
+    reason = f"for {recipient.name}" + (f": {message.reason}" if message.reason else "")
+    return replace(message, reason=reason)
 
 
 def name_of(message: Message) -> str:
