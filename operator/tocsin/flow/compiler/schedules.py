@@ -151,7 +151,8 @@ def _text(ical: ICal, scope: Scope) -> str:
         scope.findings.error(field, Reason.REF_NOT_FOUND, f"{missing}, so the calendar is empty{hint}")
         return ""
     try:
-        oncall.parse(text)
+        for skipped in oncall.parse(text).skipped:
+            scope.findings.warn(field, Reason.INVALID_SCHEDULE, f"left out of the calendar: {skipped}")
     except oncall.InvalidCalendar as problem:
         scope.findings.error(
             field, Reason.INVALID_SCHEDULE, f"{problem}; the calendar is empty until it is mended"
