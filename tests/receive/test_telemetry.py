@@ -9,10 +9,17 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from receiving import integration
 
+from tocsin.api.outgoingwebhook import Trigger
 from tocsin.console.metrics import StoreMetrics
-from tocsin.dispatch.meters import Meters
+from tocsin.dispatch.deliveries.meters import DeliveryMeters
+from tocsin.dispatch.deliveries.watchdog import pings
+from tocsin.dispatch.meters import EngineMeters, Meters
+from tocsin.dispatch.webhooks.attempt import Attempt
+from tocsin.dispatch.webhooks.attempt import Meters as WebhookMeters
+from tocsin.notify.channel import FailureReason
 from tocsin.problems import Problem, malformed, method_not_allowed, unavailable
 from tocsin.receive.environment import Environment
 from tocsin.telemetry import Telemetry, standard_handler
@@ -102,6 +109,18 @@ def documented() -> dict[str, tuple[str, str]]:
     return {name: (kind, labels.replace("`", "").strip()) for name, kind, labels in rows}
 
 
+def _dispatcher(registry: CollectorRegistry) -> None:
+    """What a dispatcher registers, each series once."""
+    Meters(registry)
+    EngineMeters(registry).ran("event", 0)
+    messages = DeliveryMeters(registry)
+    messages.attempted("slack", 0.1, FailureReason.TIMEOUT)
+    messages.failed("slack", "group", FailureReason.TIMEOUT)
+    messages.told("ann", 1)
+    WebhookMeters(registry).ran(Trigger.RESOLVE, Attempt(dropped="gone"))
+    pings(registry).labels("sent").inc()
+
+
 async def test_the_documentation_lists_every_metric_and_no_other(receiver) -> None:
     """Names, types and labels in docs/metrics.md are those of the registry."""
     running = await receiver(integration("a", heartbeat={"interval": "5m"}), integration("s", suspend=True))
@@ -110,7 +129,7 @@ async def test_the_documentation_lists_every_metric_and_no_other(receiver) -> No
     await running.post("s", b"{}")
     await running.request("GET", running.url("a", "heartbeat/"))
     registry = running.environment.telemetry.registry
-    Meters(registry)
+    _dispatcher(registry)
     StoreMetrics(running.store, running.live).register(registry)
     shown = documented()
     found = {}
