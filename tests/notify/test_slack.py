@@ -15,6 +15,7 @@ from tocsin.api.notificationchannel import ChannelTarget, SlackChannel
 from tocsin.flow.groups import State
 from tocsin.notify.channel import FailureReason
 from tocsin.notify.message import BundleItem, Recipient
+from tocsin.notify.slack_text import rendered
 
 TOKEN = "xoxb-1-secret-token"
 SECRETS = {"slack.tokenSecretRef": TOKEN, "slack.signingSecretRef": "shhh"}
@@ -274,6 +275,24 @@ async def test_rendered_texts_mention_nobody(slack: SlackService) -> None:
         assert "<https://x/|book> *b* &lt;javascript:alert(1)|x&gt; a &lt; b &amp; c" in text
 
 
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("see https://x/a?b=1&c=2.", "see <https://x/a?b=1&amp;c=2>."),
+        ("(https://x/a)", "(<https://x/a>)"),
+        ("<https://x/a> <https://x/a|t>", "<https://x/a> <https://x/a|t>"),
+        (
+            "&lt;https://evil|bank&gt; &lt;https://evil&gt;",
+            "&lt;<https://evil>|bank&gt; &lt;<https://evil>&gt;",
+        ),
+        ("*https://x/a*", "*<https://x/a>*"),
+    ],
+)
+def test_addresses_can_be_followed(given: str, shown: str) -> None:
+    """Slack is told to make nothing of its own of a text, so they are links here; what is shown is where it leads."""
+    assert rendered(given) == shown
+
+
 async def test_plain_texts_have_no_markup(slack: SlackService) -> None:
     """Announcements, bundles, template errors and names are plain, whatever they hold; addresses can be followed."""
     evil = "<!here> <https://evil|click>"
@@ -321,10 +340,7 @@ async def test_an_image_that_slack_cannot_fetch_keeps_nobody_from_being_told(sla
 async def test_what_errors_mean(
     slack: SlackService, error: str, reason: FailureReason, permanent: bool
 ) -> None:
-    """What cannot heal is not tried again; rate limits, timeouts and Slack's own troubles are. Unknown errors are, too.
-
-    Rules: R-CHT-7
-    """
+    """What cannot heal (R-CHT-7) is not tried again; rate limits, timeouts, Slack's own troubles and unknown errors are."""
     slack.script.append(Scripted(body={"ok": False, "error": error}, headers={"Retry-After": "7"}))
     async with channel(target(slack), SECRETS) as made:
         failed = await failure(made.send(group(), NOBODY))
