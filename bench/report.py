@@ -52,6 +52,9 @@ BUDGETS: Mapping[str, Line] = {
     "compile_seconds": Line(what="all resources compiled from nothing", unit="s", most=10),
     "compile_change_seconds": Line(what="one changed resource compiled", unit="ms", most=0.050, scale=1e3),
     "live_worst_seconds": Line(what="changed file in force, worst", unit="s", most=1),
+    "notify_p99_seconds": Line(
+        what="posted alert to notification, 100 groups/s, 99th percentile", unit="ms", most=0.3, scale=1e3
+    ),
 }
 """The budgets of the design. Everything else that is measured is shown without one."""
 

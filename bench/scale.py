@@ -22,6 +22,8 @@ class Scale:
     """Changes of a folder that are followed until they are live."""
     stored: int
     """Alerts per measurement of the store."""
+    notify_seconds: int
+    """How long alerts are posted in each round of notifications."""
 
 
 FULL = Scale(
@@ -35,6 +37,7 @@ FULL = Scale(
     namespaces=100,
     changes=10,
     stored=4_000,
+    notify_seconds=10,
 )
 QUICK = Scale(
     rounds=1,
@@ -47,4 +50,5 @@ QUICK = Scale(
     namespaces=1,
     changes=1,
     stored=64,
+    notify_seconds=2,
 )

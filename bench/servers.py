@@ -101,12 +101,12 @@ def bare(work: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def tocsin(work: Path, folder: Path) -> Iterator[Server]:
-    """The whole of `tocsin run` on a folder of manifests, with a new database in `work`."""
+def tocsin(work: Path, folder: Path, *more: str) -> Iterator[Server]:
+    """The whole of `tocsin run` on a folder of manifests, with a new database in `work` and `more` options."""
     port = free_port()
     database = work / f"database-{port}"
     options = ["--listen", f"127.0.0.1:{port}", "--database", f"sqlite:///{database}/tocsin.db"]
-    command = [sys.executable, "-m", "tocsin", "run", str(folder), *options, "--log-level", "error"]
+    command = [sys.executable, "-m", "tocsin", "run", str(folder), *options, "--log-level", "error", *more]
     with started(command, port, work / f"tocsin-{port}.log") as server:
         yield server
 

@@ -20,6 +20,7 @@ PARTS = {
     "integrations": {"integrations_1_cpu_us", "integrations_4_cpu_ratio"},
     "store": {"store_ratio", "store_10_batch_32_us"},
     "compile": {"compile_seconds", "compile_change_seconds", "compile_resources"},
+    "notify": {"notify_p50_seconds", "notify_p99_seconds", "notify_alertmanager_p99_seconds"},
     "live": {"live_median_seconds", "live_worst_seconds"},
     "templates": {
         "templates_jinja_one_by_one_us",

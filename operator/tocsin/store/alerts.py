@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -134,6 +135,29 @@ def last(connection: Connection, group: int) -> Alert | None:
     """The group's latest alert, if it has one."""
     number = connection.scalar(select(group_tally.c.last_alert_id).where(group_tally.c.group_id == group))
     return None if number is None else get(connection, number)
+
+
+def ends(connection: Connection, groups: Collection[int]) -> dict[int, tuple[int | None, int | None]]:
+    """Ids of the first and the latest alert of each of these groups."""
+    rows = connection.execute(
+        select(alert_group.c.id, alert_group.c.first_alert_id, group_tally.c.last_alert_id)
+        .join(group_tally, group_tally.c.group_id == alert_group.c.id)
+        .where(alert_group.c.id.in_(groups))
+    )
+    return {row.id: (row.first_alert_id, row.last_alert_id) for row in rows}
+
+
+def get_some(connection: Connection, numbers: Collection[int]) -> dict[int, tuple[Alert, bytes | None]]:
+    """Those of these alerts that there are, each with its payload as canonical JSON if that is kept."""
+    owner = alert.alias()
+    query = _query().add_columns(owner.c.body.label("payload"))
+    rows = connection.execute(
+        query.join(owner, owner.c.id == alert.c.payload_id, isouter=True).where(alert.c.id.in_(numbers))
+    )
+    return {
+        row.id: (_alert(connection, row), None if row.payload is None else unpack(bytes(row.payload)))
+        for row in rows
+    }
 
 
 def payload_of(connection: Connection, number: int) -> bytes | None:

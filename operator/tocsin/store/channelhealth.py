@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
@@ -25,15 +27,23 @@ class ChannelHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def success(connection: Connection, channel: str, at: Micros) -> None:
-    row = {
-        "channel": channel,
-        "last_sent": at,
-        "last_error": "",
-        "reason": "",
-        "failing_since": None,
-        "failures": 0,
-    }
-    dialects.upsert(connection, channel_health, [row], key=["channel"])
+    succeeded(connection, [channel], at)
+
+
+def succeeded(connection: Connection, channels: Iterable[str], at: Micros) -> None:
+    """`success` of several."""
+    rows = [
+        {
+            "channel": channel,
+            "last_sent": at,
+            "last_error": "",
+            "reason": "",
+            "failing_since": None,
+            "failures": 0,
+        }
+        for channel in sorted(set(channels))
+    ]
+    dialects.upsert_at_once(connection, channel_health, rows, key=["channel"])
 
 
 def failure(connection: Connection, channel: str, at: Micros, *, reason: str, error: str) -> None:

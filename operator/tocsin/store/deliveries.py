@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, literal_column, or_, select, update
 
 from tocsin.flow.model import Micros
-from tocsin.store import dialects, wakeups
+from tocsin.store import bulk, wakeups
 from tocsin.store.tables import delivery
 from tocsin.store.text import clean, cut
 
@@ -29,6 +29,22 @@ REMINDER = "reminder"
 
 ERROR_LIMIT = 500
 _AT_ONCE = 500
+_COLUMNS = (
+    "key",
+    "kind",
+    "channel",
+    "responder",
+    "contact",
+    "group_id",
+    "data",
+    "created_at",
+    "due_at",
+    "attempts",
+    "state",
+    "reason",
+    "error",
+    "receipt",
+)
 _PENDING = delivery.c.state == literal_column("0")  # a literal, so that the partial index serves it
 
 
@@ -100,8 +116,9 @@ def enqueue(connection: Connection, deliveries: Sequence[NewDelivery]) -> int:
     """Write those whose key is new; how many were."""
     if not deliveries:
         return 0
-    statement = dialects.insert(connection, delivery).on_conflict_do_nothing()
-    written = connection.execute(statement, [_row(one) for one in deliveries]).rowcount
+    written = bulk.insert_together(
+        connection, delivery, _COLUMNS, [_row(one) for one in deliveries], "ON CONFLICT DO NOTHING"
+    )
     wakeups.mark(connection, wakeups.DELIVERIES)
     return written
 
@@ -185,14 +202,17 @@ def claim(  # noqa: PLR0913 - who, what, how much, when, how long
     )
 
 
-def record(connection: Connection, outcomes: Iterable[Outcome]) -> frozenset[int]:
+def record(connection: Connection, outcomes: Sequence[Outcome]) -> frozenset[int]:
     """Write how attempts ended; the ids of those that counted.
 
     What was delivered counts even after its lease, unless it is finished already; else a later claim decides.
     """
-    again = False
+    alike: dict[Outcome, list[int]] = {}
+    for one in outcomes:
+        claim_of = 0 if one.state is DeliveryState.DELIVERED else one.attempts
+        alike.setdefault(msgspec.structs.replace(one, id=0, attempts=claim_of), []).append(one.id)
     counted: set[int] = set()
-    for one in sorted(outcomes, key=lambda o: o.id):
+    for one, ids in sorted(alike.items(), key=lambda item: min(item[1])):
         values: dict[str, object] = {
             "reason": clean(one.reason),
             "error": cut(clean(one.error), ERROR_LIMIT),
@@ -200,17 +220,16 @@ def record(connection: Connection, outcomes: Iterable[Outcome]) -> frozenset[int
             "claimed_by": None,
             "claimed_until": None,
         }
-        still = and_(delivery.c.id == one.id, _PENDING)
-        if one.state is not DeliveryState.DELIVERED:
-            still = and_(still, delivery.c.attempts == one.attempts)
         if one.state is DeliveryState.PENDING:
             values["due_at"] = one.at if one.retry_at is None else one.retry_at
-            again = True
         else:
             values |= {"state": int(one.state), "finished_at": one.at}
-        if connection.execute(update(delivery).where(still).values(values)).rowcount:
-            counted.add(one.id)
-    if again:
+        still = [delivery.c.id.in_(sorted(ids)), _PENDING]
+        if one.attempts:
+            still.append(delivery.c.attempts == one.attempts)
+        statement = update(delivery).where(*still).values(values).returning(delivery.c.id)
+        counted.update(connection.scalars(statement))
+    if any(one.state is DeliveryState.PENDING for one in outcomes):
         wakeups.mark(connection, wakeups.DELIVERIES)
     return frozenset(counted)
 
@@ -343,27 +362,10 @@ def _of(kinds: Collection[str] | None, without: Collection[str]) -> list[ColumnE
     return found
 
 
-def _row(one: NewDelivery) -> dict[str, object]:
-    return {
-        "key": clean(one.key),
-        "kind": one.kind,
-        "channel": one.channel,
-        "responder": one.responder,
-        "contact": one.contact,
-        "group_id": one.group,
-        "data": clean(one.data),
-        "created_at": one.at,
-        "due_at": one.at if one.due_at is None else one.due_at,
-        "claimed_by": None,
-        "claimed_until": None,
-        "attempts": 0,
-        "state": int(DeliveryState.PENDING),
-        "first_attempt_at": None,
-        "finished_at": None,
-        "reason": "",
-        "error": "",
-        "receipt": "",
-    }
+def _row(one: NewDelivery) -> bulk.Row:
+    due_at = one.at if one.due_at is None else one.due_at
+    names = (clean(one.key), one.kind, one.channel, one.responder, one.contact)
+    return (*names, one.group, clean(one.data), one.at, due_at, 0, int(DeliveryState.PENDING), "", "", "")
 
 
 def _delivery(row: RowMapping) -> Delivery:

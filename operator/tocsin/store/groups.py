@@ -86,6 +86,14 @@ def get_some(connection: Connection, numbers: Collection[int]) -> dict[int, Aler
     return {group.number: group for group in _read(connection, rows)}
 
 
+def states_of(connection: Connection, numbers: Collection[int]) -> dict[int, State]:
+    """The states alone of those of these groups that there are."""
+    rows = connection.execute(
+        select(alert_group.c.id, alert_group.c.state).where(alert_group.c.id.in_(numbers))
+    )
+    return {row.id: states.STATES[row.state] for row in rows}
+
+
 def get_by_public_id(connection: Connection, public_id: str) -> AlertGroup | None:
     number = disguise_of(connection).number_of(ids.GROUP, public_id)
     return None if number is None else get(connection, number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from sqlalchemy import Connection, RowMapping, literal_column, or_, select, update
 
@@ -28,18 +30,26 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
 def put(connection: Connection, message: Posted) -> None:
     """Remember a message, or what it says now."""
-    row = {
-        "group_id": message.group,
-        "channel": message.channel,
-        "reference": clean(message.reference),
-        "shown": clean(message.shown),
-        "alerts_count": message.alerts_count,
-        "state": states.NUMBERS[message.state],
-        "posted_at": message.posted_at,
-        "updated_at": message.updated_at,
-        "open": message.open,
-    }
-    dialects.upsert(connection, posted, [row], key=["group_id", "channel"])
+    put_all(connection, [message])
+
+
+def put_all(connection: Connection, messages: Iterable[Posted]) -> None:
+    """The same of several; at most one of each group and channel."""
+    rows = [
+        {
+            "group_id": message.group,
+            "channel": message.channel,
+            "reference": clean(message.reference),
+            "shown": clean(message.shown),
+            "alerts_count": message.alerts_count,
+            "state": states.NUMBERS[message.state],
+            "posted_at": message.posted_at,
+            "updated_at": message.updated_at,
+            "open": message.open,
+        }
+        for message in messages
+    ]
+    dialects.upsert_at_once(connection, posted, rows, key=["group_id", "channel"])
 
 
 def get(connection: Connection, group: int, channel: str) -> Posted | None:

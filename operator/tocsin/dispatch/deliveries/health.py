@@ -27,17 +27,19 @@ class Health:
         for result in results:
             if result.type != UNKNOWN and (result.sent is not None or result.failure is not None):
                 latest[result.delivery.channel] = result.failure
+        well_again: list[str] = []
         for channel, failure in sorted(latest.items()):
             at, well = self._written.get(channel, (Micros(-AT_MOST_EVERY), failure is not None))
             if well is (failure is None) and now - at < AT_MOST_EVERY:
                 continue
             if failure is None:
-                channelhealth.success(connection, channel, now)
+                well_again.append(channel)
             else:
                 channelhealth.failure(
                     connection, channel, now, reason=failure.reason.value, error=failure.message
                 )
             self._written[channel] = (now, failure is None)
+        channelhealth.succeeded(connection, well_again, now)
 
     def forget(self, declared: Iterable[str]) -> None:
         known = set(declared)

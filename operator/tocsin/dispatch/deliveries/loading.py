@@ -49,7 +49,7 @@ def load(
     wanted = {
         (one.group, shows_first_alert(channels[one.channel]))
         for one in batch
-        if one.group in found and one.channel in channels
+        if one.group is not None and one.group in found and one.channel in channels
     }
     secrets = {secret_name(key) for fragment in opened for key in fragment.secrets.values()}
     for one in batch:
@@ -58,11 +58,7 @@ def load(
             secrets.add(secret_name(contact.address_secret))
     return Loaded(
         groups=found,
-        subjects={
-            (number, first): _subject(connection, found[number], first=first)
-            for number, first in wanted
-            if number is not None
-        },
+        subjects=_subjects(connection, found, wanted) if wanted else {},
         posted={
             (one.group, one.channel): one
             for one in (posted.list_posted(connection, sorted(found)) if found else ())
@@ -89,14 +85,24 @@ def _firing(connection: Connection, bundle: Delivery) -> Firing:
     return bundles.firing(connection, key, since, limit=LISTED)
 
 
-def _subject(connection: Connection, group: AlertGroup, *, first: bool) -> Subject:
+def _subjects(
+    connection: Connection, found: Mapping[int, AlertGroup], wanted: Collection[tuple[int, bool]]
+) -> dict[tuple[int, bool], Subject]:
     """The alert to show; where its payload is not kept, the other one of first and last if that has its own."""
-    reads = (alerts.first, alerts.last) if first else (alerts.last, alerts.first)
-    shown = None
-    for read in reads:
-        alert = read(connection, group.number)
-        shown = shown or alert
-        body = alerts.payload_of(connection, alert.id) if alert is not None and alert.has_payload else None
-        if body is not None:
-            return Subject(group=group, alert=alert, payload=msgspec.json.decode(body))
-    return Subject(group=group, alert=shown)
+    ends = alerts.ends(connection, found)
+    chosen = {(number, first): ends[number] if first else ends[number][::-1] for number, first in wanted}
+    known = alerts.get_some(connection, {ids[0] for ids in chosen.values() if ids[0] is not None})
+    others = {
+        other
+        for one, other in chosen.values()
+        if other is not None and other not in known and (one not in known or known[one][1] is None)
+    }
+    if others:
+        known |= alerts.get_some(connection, others)
+    subjects: dict[tuple[int, bool], Subject] = {}
+    for (number, first), ids in chosen.items():
+        shown = [known[one] for one in ids if one is not None and one in known]
+        alert, body = next((one for one in shown if one[1] is not None), shown[0] if shown else (None, None))
+        payload = None if body is None else msgspec.json.decode(body)
+        subjects[number, first] = Subject(group=found[number], alert=alert, payload=payload)
+    return subjects

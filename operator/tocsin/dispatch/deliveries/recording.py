@@ -63,8 +63,11 @@ class Recording:
         applied = deliveries.record(connection, [ending.outcome for ending in endings])
         counted = tuple(_with_news(connection, ending) for ending in endings if ending.outcome.id in applied)
         deliveries.enqueue(connection, [ending.instead for ending in counted if ending.instead is not None])
-        for ending in counted:
-            _log(connection, ending, now)
+        entries = ((ending, _entry(ending, now)) for ending in counted)
+        logbook.append_all(
+            connection,
+            [(e.result.delivery.group or 0, entry) for e, entry in entries if entry is not None],
+        )
         _post(connection, counted, now)
         self.health.write(connection, results, now)
         return counted
@@ -147,11 +150,11 @@ def pause_of(result: Result) -> int:
     return int(failure.retry_after * 1_000_000)
 
 
-def _log(connection: Connection, ending: Ending, now: Micros) -> None:
-    """Who was told, who could not be told and why: on the group's log."""
+def _entry(ending: Ending, now: Micros) -> Entry | None:
+    """Who was told, who could not be told and why, for the group's log."""
     delivery = ending.result.delivery
     if delivery.group is None or delivery.kind not in LOGGED:
-        return
+        return None
     details = {"channel": delivery.channel, "responder": delivery.responder, "contact": delivery.contact}
     reason = ""
     match ending.outcome.state:
@@ -164,14 +167,14 @@ def _log(connection: Connection, ending: Ending, now: Micros) -> None:
             details["error"] = ending.failure.reason.value
             details["instead"] = ending.instead.channel if ending.instead is not None else ""
         case _:
-            return
+            return None
     found = tuple((name, value) for name, value in details.items() if value)
-    logbook.append(connection, delivery.group, [Entry(kind=kind, at=now, reason=reason, details=found)])
+    return Entry(kind=kind, at=now, reason=reason, details=found)
 
 
 def _post(connection: Connection, endings: Sequence[Ending], now: Micros) -> None:
     """Remembers messages that were posted or edited. One whose group changed while it was on its way is edited again."""
-    behind: list[tuple[int, str, State]] = []
+    said: dict[tuple[int, str], tuple[Ending, Shown]] = {}
     for ending in endings:
         delivery, parcel = ending.result.delivery, ending.result.parcel
         if delivery.kind not in POSTS or delivery.group is None:
@@ -180,38 +183,35 @@ def _post(connection: Connection, endings: Sequence[Ending], now: Micros) -> Non
         if ending.outcome.state is DeliveryState.FAILED and delivery.kind == deliveries.UPDATE:
             posted.close(connection, delivery.group, delivery.channel)
         elif shown is not None and ending.outcome.state in (DeliveryState.DELIVERED, DeliveryState.DROPPED):
-            _put(connection, ending, shown, now)
-            behind.append((shown.group, delivery.channel, shown.state))
-    if behind:
-        present = groups.get_some(connection, {group for group, _, _ in behind})
-        late = [
-            (group, channel)
-            for group, channel, state in behind
-            if group in present and present[group].state is not state
-        ]
-        deliveries.enqueue_updates(connection, late, now)
+            said[delivery.group, delivery.channel] = (ending, shown)
+    if not said:
+        return
+    numbers = sorted({group for group, _ in said})
+    present = {(one.group, one.channel): one for one in posted.list_posted(connection, numbers)}
+    messages = {
+        place: _message(ending, shown, present.get(place), now) for place, (ending, shown) in said.items()
+    }
+    posted.put_all(connection, messages.values())
+    state_of = groups.states_of(connection, numbers)
+    late = [place for place, one in messages.items() if state_of.get(one.group, one.state) is not one.state]
+    deliveries.enqueue_updates(connection, late, now)
 
 
-def _put(connection: Connection, ending: Ending, shown: Shown, now: Micros) -> None:
+def _message(ending: Ending, shown: Shown, there: Posted | None, now: Micros) -> Posted:
     """The first message of a group in a channel is the one that is kept up to date."""
-    delivery, sent, parcel = ending.result.delivery, ending.result.sent, ending.result.parcel
-    there = posted.get(connection, shown.group, delivery.channel)
+    sent, parcel = ending.result.sent, ending.result.parcel
     reference = sent.reference if sent is not None else ""
-    if there is not None and (parcel is None or parcel.reference or delivery.kind == deliveries.UPDATE):
-        reference = reference if reference and parcel is not None and parcel.way.edits else there.reference
-    elif there is not None:
+    edited = parcel is not None and parcel.reference != "" and parcel.way.edits
+    if there is not None and not (edited and reference):
         reference = there.reference
-    posted.put(
-        connection,
-        Posted(
-            group=shown.group,
-            channel=delivery.channel,
-            reference=reference,
-            shown=shown.digest,
-            alerts_count=shown.alerts_count,
-            state=shown.state,
-            posted_at=there.posted_at if there is not None else now,
-            updated_at=now,
-            open=shown.state is not State.RESOLVED,
-        ),
+    return Posted(
+        group=shown.group,
+        channel=ending.result.delivery.channel,
+        reference=reference,
+        shown=shown.digest,
+        alerts_count=shown.alerts_count,
+        state=shown.state,
+        posted_at=there.posted_at if there is not None else now,
+        updated_at=now,
+        open=shown.state is not State.RESOLVED,
     )

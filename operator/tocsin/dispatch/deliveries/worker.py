@@ -49,6 +49,10 @@ RECORDED_AT_ONCE = 200
 LOOK_EVERY = 0.2
 """Seconds. What this process writes wakes it; what others write is seen by looking."""
 
+CLAIM_EVERY = 0.025
+RECORD_EVERY = 0.05
+"""Seconds between two claims, and two records, at least: under load each is of more messages, and costs the same."""
+
 COUNT_EVERY = 5.0
 STORE_PAUSE = 0.5
 STOP_WITHIN = 15.0
@@ -100,6 +104,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._to_record = asyncio.Event()
+        self._hungry = False
+        self._told = False
         self._stopping = False
         self._turned = time.monotonic()
 
@@ -107,6 +113,7 @@ class Worker:
 
     def wake(self) -> None:
         """Look now: something is to be sent. From any thread; without effect before `run`."""
+        self._told = True
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._woken.set)
@@ -142,7 +149,9 @@ class Worker:
             while not self._stopping:
                 self._woken.clear()
                 self._turned = time.monotonic()
-                if not await self._patiently(self.step):
+                if await self._patiently(self.step):
+                    await asyncio.sleep(max(self._turned + CLAIM_EVERY - time.monotonic(), 0))
+                else:
                     await self._wait(LOOK_EVERY)
         finally:
             chores.cancel()
@@ -167,10 +176,12 @@ class Worker:
 
     async def step(self) -> int:
         """Claims what is due and sets it in motion; how many deliveries that were. Raises StoreUnavailable."""
+        busy, paused = self._traffic.full, dict(self._paused)
+        self._hungry = bool(busy) or self._traffic.room <= 0
         if self._traffic.room <= 0:
             return 0
-        busy, paused = self._traffic.full, dict(self._paused)
-        if not await self._store.read(lambda connection: self._is_due(connection, busy, paused)):
+        told, self._told = self._told, False
+        if not told and not await self._store.read(lambda c: self._is_due(c, busy, paused)):
             return 0
         claimed = await self._store.write(lambda connection: self._claim(connection, busy, paused))
         self.meters.bundled(claimed.bundled)
@@ -185,7 +196,7 @@ class Worker:
         return deliveries.first_due(connection, now, kinds=KINDS, without=without) is not None
 
     def _claim(self, connection: Connection, busy: frozenset[str], paused: Mapping[str, Micros]) -> Claimed:
-        now = self._clock.now(connection)
+        self._now = now = self._clock.now(connection)
         program = self._live.program
         if catching_up(connection, program, now) is not None:
             return Claimed([], program, 0)
@@ -217,14 +228,16 @@ class Worker:
         self._traffic.add(outcome for outcome in ready if isinstance(outcome, Parcel))
 
     async def _prepare(self, batch: list[Delivery], program: Program) -> list[Parcel | Result]:
+        """In the thread that reads: rendering is CPU work that users' templates decide about."""
         to_open = self._channels.missing(program, {one.channel for one in batch})
-        loaded = await self._store.read(
-            lambda connection: load(connection, self._means.keys, program, batch, tuple(to_open.values()))
-        )
-        self._channels.open(program, to_open, loaded.values)
-        preparing = Preparing(program, self._channels, loaded, self._means.tools.console_url)
-        # Rendering is CPU work that users' templates decide about: in a thread, so that others get their turns.
-        return await asyncio.to_thread(lambda: [preparing.prepare(one, self._log) for one in batch])
+
+        def prepare(connection: Connection) -> list[Parcel | Result]:
+            loaded = load(connection, self._means.keys, program, batch, tuple(to_open.values()))
+            self._channels.open(program, to_open, loaded.values)
+            preparing = Preparing(program, self._channels, loaded, self._means.tools.console_url)
+            return [preparing.prepare(one, self._log) for one in batch]
+
+        return await self._store.read(prepare)
 
     def _one_by_one(self, claimed: list[Delivery]) -> list[Delivery]:
         """What posts or edits the message of a group in a channel waits for the one before: so there is one message,
@@ -271,7 +284,9 @@ class Worker:
             await self._patiently(self._record)
             if self._results:
                 self._to_record.set()
-            self._woken.set()
+            if self._hungry:
+                self._woken.set()
+            await asyncio.sleep(RECORD_EVERY)
 
     # --- the loops ---
 
