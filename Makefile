@@ -29,7 +29,7 @@ fmt: $(VENV)/.installed
 	$(BIN)/ruff format
 
 golden: $(VENV)/.installed  ## Rewrite the expected outputs; read the diff before you commit it
-	$(BIN)/python -m pytest -q -p no:randomly tests/compiler tests/dispatch tests/escalation tests/chart --update-golden
+	$(BIN)/python -m pytest -q -p no:randomly tests/compiler tests/dispatch tests/escalation tests/oncall tests/chart --update-golden
 
 bench: $(VENV)/.installed services  ## The budgets of the design as ratios in one run: bench/results.json
 	$(BIN)/python -m bench
