@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from asking import Api
-from chatting import SECRETS, WORLD, Replies, button, declare, log_of, person, pressed, slack
+from chatting import SECRETS, SLACK, WORLD, Replies, button, channel, declare, log_of, person, pressed, slack
+from dispatching import KEYS
 
 from tocsin.flow.groups import Via
+from tocsin.notify.channel import DeliveryFailed
 from tocsin.notify.client import HttpClient, Outgoing
+from tocsin.notify.factory import build
+from tocsin.notify.guard import Guard
+from tocsin.notify.message import Message, Recipient
+from tocsin.notify.tools import Tools
 
 Start = Callable[..., Awaitable[Api]]
 
@@ -20,7 +27,7 @@ Start = Callable[..., Awaitable[Api]]
 async def replies() -> AsyncIterator[Replies]:
     made = Replies()
     app = web.Application()
-    app.router.add_post("/actions/secret", made.answer)
+    app.router.add_post("/actions/secret{rest:.*}", made.answer)
     server = TestServer(app)
     await server.start_server()
     made.url = str(server.make_url("/actions/secret"))
@@ -54,6 +61,29 @@ async def test_a_press_acts_as_the_person_who_pressed(a: Api) -> None:
     assert ("acknowledged", "alice", Via.SLACK) in await log_of(a, group)
     for action, expected in (("unacknowledge", "firing"), ("resolve", "resolved"), ("unresolve", "firing")):
         assert (await slack(a, pressed(action, value))).body == b""
+        assert await state(a, group) == expected
+
+
+async def test_the_button_that_was_sent_is_the_one_that_works(a: Api, replies: Replies) -> None:
+    """From the message as Slack gets it to the group's state, through the channel, its Secret and Tocsin's key."""
+    ops = {**SLACK, "channel": "#ops", "apiUrl": replies.url}
+    rest = [one for one in WORLD if one["metadata"]["name"] != "ops"]
+    await declare(a, *rest, channel("ops", slack=ops))
+    group = await a.firing("u1")
+    fragment = a.world.live.program.targets.channels["default/ops"]
+    secrets = {"slack.tokenSecretRef": "xoxb-1", "slack.signingSecretRef": "signing-secret"}
+    http = a.context.http
+    assert http is not None
+    made = build(fragment, secrets, Tools(http=http, guard=Guard(), keys=KEYS))
+    with contextlib.suppress(DeliveryFailed):  # what stands for Slack answers no message
+        await made.send(Message(kind="group", key="k", title="t", number=1, public_id=group), Recipient())
+    sent = await replies.got.get()
+    (actions,) = [b for b in sent["attachments"][0]["blocks"] if b["type"] == "actions"]
+    acknowledge, resolve, silence = actions["elements"]
+    await slack(a, pressed("silence", silence["options"][1]["value"]))
+    assert (await a.get(f"/alert_groups/{group}"))["silenced_until"] == "2026-07-01T13:00:00Z"
+    for element, expected in ((acknowledge, "acknowledged"), (resolve, "resolved")):
+        await slack(a, pressed(element["action_id"], element["value"]))
         assert await state(a, group) == expected
 
 
