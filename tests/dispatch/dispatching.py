@@ -31,8 +31,8 @@ from tocsin.store import (
     Store,
     Stored,
     actions,
+    agenda,
     deliveries,
-    escalations,
     groups,
     logbook,
     posted,
@@ -197,7 +197,7 @@ class World:
         """The next timer, without those that come every few seconds all the time."""
         kinds = set(self.dispatch.dispatcher._handlers) - {PRESENCE, heartbeats.PLAN, "retention"}
         query = select(timer.c.due_at).where(timer.c.kind.in_(kinds)).order_by(timer.c.due_at)
-        moments = [connection.scalar(query.limit(1)), escalations.next_due(connection)]
+        moments = [connection.scalar(query.limit(1)), agenda.look(connection).next_due]
         return min((Micros(moment) for moment in moments if moment is not None), default=None)
 
     def _deliver(self, connection: Connection) -> None:

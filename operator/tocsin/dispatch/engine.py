@@ -20,8 +20,8 @@ from tocsin.dispatch.meters import EngineMeters
 from tocsin.dispatch.scene import Calendars, set_scene
 from tocsin.dispatch.works import WORKS, Work
 from tocsin.flow.model import Micros
-from tocsin.store import dialects
-from tocsin.store import escalations as stored
+from tocsin.store import agenda, dialects
+from tocsin.store.agenda import Agenda
 from tocsin.store.errors import StoreUnavailable
 from tocsin.telemetry import Telemetry
 
@@ -31,6 +31,10 @@ LONGEST_WAIT = SECOND
 
 LONGEST_WAIT_FOR_OTHERS = SECOND // 5
 """The same for what other processes write."""
+
+
+TURN = 0.03
+"""Seconds from one turn to the next at least: what happens meanwhile shares the cost of a transaction."""
 
 
 class Engine:
@@ -65,9 +69,9 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         while not self._stopping:
             self._woken.clear()
+            began = self._loop.time()
             try:
-                await self.run_due()
-                wait = await self._store.read(self._until_next)
+                wait = await self._turn()
             except StoreUnavailable as error:
                 self._log.warning("escalations wait for the store", reason=str(error))
                 wait = LONGEST_WAIT
@@ -76,32 +80,40 @@ class Engine:
                 self._log.error("the engine stumbled and goes on", exc_info=error)
                 wait = LONGEST_WAIT
             await self._clock.wait(wait, self._woken)
+            await asyncio.sleep(max(0, began + TURN - self._loop.time()))
 
     async def run_due(self) -> int:
         """Everything that happened or is due by now; how many items. Nothing before the current flow is loaded."""
         done = 0
         while not self._stopping:
-            some = 0
-            for work in await self._store.read(self._waiting):
-                some += await self._run(work)
+            seen = await self._store.read(self._look)
+            some = await self._work(seen)
             done += some
             if not some:
                 break
         return done
 
     async def next_due(self) -> Micros | None:
-        return await self._store.read(stored.next_due)
+        return (await self._store.read(agenda.look)).next_due
 
-    def _waiting(self, connection: Connection) -> tuple[Work[Any], ...]:
-        now = self._clock.now(connection)
-        if catching_up(connection, self._live.program, now) is not None:
-            return ()
-        return tuple(work for work in WORKS if work.waits(connection, now))
+    async def _turn(self) -> int:
+        """One batch of each kind that waits; for how long there is nothing more to do."""
+        seen = await self._store.read(self._look)
+        if await self._work(seen):
+            return 0
+        due = seen.agenda.next_due
+        return seen.longest if due is None or due <= seen.now else min(seen.longest, due - seen.now)
 
-    def _until_next(self, connection: Connection) -> int:
+    async def _work(self, seen: _Seen) -> int:
+        done = 0
+        for work in WORKS:
+            if work.waits(seen.agenda, seen.now):
+                done += await self._run(work)
+        return done
+
+    def _look(self, connection: Connection) -> _Seen:
         longest = LONGEST_WAIT_FOR_OTHERS if dialects.is_postgresql(connection) else LONGEST_WAIT
-        due = stored.next_due(connection)
-        return longest if due is None else min(longest, due - self._clock.now(connection))
+        return _Seen(agenda=agenda.look(connection), now=self._clock.now(connection), longest=longest)
 
     async def _run(self, work: Work[Any]) -> int:
         batch = _Batch(self._premises, work, BATCH)
@@ -144,6 +156,13 @@ class Engine:
     def _count(self, batch: _Batch) -> None:
         for item in batch.items:
             self._meters.ran(batch.work.name, max(0, batch.now - batch.work.since(item, batch.now)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    agenda: Agenda
+    now: Micros
+    longest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,29 +28,29 @@ from tocsin.flow.escalation.snapshot import Snapshot, take
 from tocsin.flow.groups import LogKind, State
 from tocsin.flow.model import Micros
 from tocsin.store import alerts, deliveries
+from tocsin.store.briefs import Brief
 from tocsin.store.deliveries import NewDelivery
 from tocsin.store.escalations import Escalation
-from tocsin.store.groups import AlertGroup
 
 ROUTE = "route"
 """Where a key names the step: it was the route itself that asked for the message."""
 
 
-def can_start(scene: Scene, group: AlertGroup) -> bool:
+def can_start(scene: Scene, group: Brief) -> bool:
     """Whether the state of the group lets an escalation begin (alert-flow R-ESC-1, R-ESC-7)."""
-    free = group.parent is None and group.maintenance_of is None and not group.life.wiped
+    free = group.life.parent is None and not group.life.maintenance and not group.life.wiped
     if not free or group.state is not State.FIRING:
         return False
     return group.escalate_at is not None or scene.is_rehearsal(group)
 
 
-def snapshot_of(scene: Scene, group: AlertGroup) -> Snapshot | None:
+def snapshot_of(scene: Scene, group: Brief) -> Snapshot | None:
     """Of the group's route as it is now; None if it is gone."""
     target = target_of(scene.program, group.integration, group.route)
     return None if target is None else take(target, group.route, scene.targets)
 
 
-def begin(scene: Scene, group: AlertGroup, snapshot: Snapshot, at: Micros, delay: int) -> None:
+def begin(scene: Scene, group: Brief, snapshot: Snapshot, at: Micros, delay: int) -> None:
     """A new escalation from the first step. `at`: what happened that starts it, `delay`: how long it waits."""
     publish(scene, group, snapshot, at)
     if not snapshot.chain:
@@ -59,7 +59,7 @@ def begin(scene: Scene, group: AlertGroup, snapshot: Snapshot, at: Micros, delay
     go_on(scene, group, Escalation(group=group.number, run=run, resume_at=run.resume_at))
 
 
-def publish(scene: Scene, group: AlertGroup, snapshot: Snapshot, at: Micros) -> None:
+def publish(scene: Scene, group: Brief, snapshot: Snapshot, at: Micros) -> None:
     """The group goes to the channels of its route that do not show it yet."""
     new = [name for name in snapshot.channels if (group.number, name) not in scene.shown]
     effects = [Publish(channel=name, step=ROUTE) for name in new]
@@ -70,7 +70,7 @@ def publish(scene: Scene, group: AlertGroup, snapshot: Snapshot, at: Micros) -> 
             post(scene, group, effect, at, Order())
 
 
-def go_on(scene: Scene, group: AlertGroup, found: Escalation, *, joined: bool = False) -> None:
+def go_on(scene: Scene, group: Brief, found: Escalation, *, joined: bool = False) -> None:
     """Every step that is due. `joined`: an alert came that a paused escalation waits for."""
     now = scene.now
     if group.suppressed and not scene.is_rehearsal(group):
@@ -95,7 +95,7 @@ def go_on(scene: Scene, group: AlertGroup, found: Escalation, *, joined: bool = 
     )
 
 
-def _carry_out(scene: Scene, group: AlertGroup, run: chain.Run, effect: Effect) -> None:
+def _carry_out(scene: Scene, group: Brief, run: chain.Run, effect: Effect) -> None:
     match effect:
         case Log():
             scene.ledger.log(group.number, effect, scene.now)
@@ -115,7 +115,7 @@ def _carry_out(scene: Scene, group: AlertGroup, run: chain.Run, effect: Effect) 
             scene.ledger.resolved.add(group.number)
 
 
-def post(scene: Scene, group: AlertGroup, effect: Publish, at: Micros, order: Order) -> None:
+def post(scene: Scene, group: Brief, effect: Publish, at: Micros, order: Order) -> None:
     """A message of the group to a channel; `at`: what tells this occasion from others of the same step."""
     scene.ledger.deliveries.append(
         NewDelivery(
@@ -129,7 +129,7 @@ def post(scene: Scene, group: AlertGroup, effect: Publish, at: Micros, order: Or
     )
 
 
-def route_is_gone(group: AlertGroup) -> Log:
+def route_is_gone(group: Brief) -> Log:
     """For the log of a group that nobody is told of because of that."""
     owner = f"{group.integration.namespace}/{group.integration.name}"
     what = f"Integration {owner}" if group.route == "default" else f"AlertRoute {group.route}"

@@ -18,8 +18,8 @@ from tocsin.flow.groups import START_DELAY_AGAIN, LogKind, State
 from tocsin.flow.model import Micros
 from tocsin.store import escalations as stored
 from tocsin.store import posted
+from tocsin.store.briefs import Brief
 from tocsin.store.events import STARTS, STOPS, Event
-from tocsin.store.groups import AlertGroup
 
 STATES = STARTS | STOPS
 PAGES = frozenset({LogKind.DIRECT_PAGING, LogKind.UNPAGE})
@@ -41,12 +41,12 @@ def handle(scene: Scene, found: Sequence[Event]) -> None:
     scene.shown = frozenset((message.group, message.channel) for message in messages)
     # One that says that its group is over is closed, and comes to life again with the group.
     scene.ledger.edits.update((m.group, m.channel) for m in messages if m.open or m.state is State.RESOLVED)
-    beginning: list[tuple[AlertGroup, Snapshot, Event]] = []
+    beginning: list[tuple[Brief, Snapshot, Event]] = []
     for number in numbers:
         group, happened = scene.groups[number], by_group[number]
         _tell_webhooks(scene, group, happened)
         _page(scene, group, happened)
-        if group.maintenance_of is None:
+        if not group.life.maintenance:
             start = _start_of(scene, group, happened)
             snapshot = None if start is None else escalations.snapshot_of(scene, group)
             if start is None:
@@ -61,18 +61,18 @@ def handle(scene: Scene, found: Sequence[Event]) -> None:
         escalations.begin(scene, group, snapshot, Micros(min(start.at, scene.now)), delay)
 
 
-def _start_of(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> Event | None:
+def _start_of(scene: Scene, group: Brief, happened: Sequence[Event]) -> Event | None:
     """The latest event that starts the group's escalation, if it is to run now."""
     starts = [event for event in happened if event.kind in STARTS]
     return starts[-1] if starts and escalations.can_start(scene, group) else None
 
 
-def _settle(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
+def _settle(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
     """Nothing begins: what runs ends, unless the group fires again by now, of which another event tells."""
     kinds = {event.kind for event in happened}
     if kinds & STATES and not escalations.can_start(scene, group):
         scene.ledger.stopped[group.number] = max(event.at for event in happened)
-    shown = group.state is not State.RESOLVED and group.parent is None and not group.suppressed
+    shown = group.state is not State.RESOLVED and group.life.parent is None and not group.suppressed
     if LogKind.REGISTERED in kinds and shown:  # acknowledged by its first payload
         snapshot = escalations.snapshot_of(scene, group)
         if snapshot is not None:
@@ -83,11 +83,11 @@ def _settle(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
         _tell_again(scene, group, happened)
 
 
-def _tell_again(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
+def _tell_again(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
     """Whoever was told of the group, and the channels of its route: alerts joined that nobody can tell apart."""
     at = max(event.at for event in happened if event.kind is LogKind.NOTIFIED_AGAIN)
     snapshot = escalations.snapshot_of(scene, group)
-    if group.parent is not None or group.suppressed or snapshot is None:
+    if group.life.parent is not None or group.suppressed or snapshot is None:
         return
     for channel in snapshot.channels:
         order = Order(step=AGAIN, reason=personals.AGAIN)
@@ -96,7 +96,7 @@ def _tell_again(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> N
         personals.tell_again(scene, group, earlier)
 
 
-def _tell_webhooks(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
+def _tell_webhooks(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
     for event in happened:
         what = triggers.of_event(event)
         if what is None:
@@ -107,7 +107,7 @@ def _tell_webhooks(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -
             )
 
 
-def _page(scene: Scene, group: AlertGroup, happened: Sequence[Event]) -> None:
+def _page(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
     """Whom people paged into the group or out of it; of one person the last word counts."""
     last = {event.details["responder"]: event for event in happened if event.kind in PAGES}
     for responder, event in last.items():

@@ -16,29 +16,29 @@ from tocsin.flow.escalation.personal import PersonalRun, Send, advance_personal,
 from tocsin.flow.groups import LogKind
 from tocsin.flow.model import RuleFragment
 from tocsin.store import deliveries, escalations
+from tocsin.store.briefs import Brief
 from tocsin.store.deliveries import NewDelivery
 from tocsin.store.escalations import Personal
-from tocsin.store.groups import AlertGroup
 
 PAGED = "paged by hand"
 AGAIN = "further alerts joined a group that cannot tell them apart"
 
 
-def begin(scene: Scene, group: AlertGroup, responder: str, importance: Importance, *, reason: str) -> None:
+def begin(scene: Scene, group: Brief, responder: str, importance: Importance, *, reason: str) -> None:
     """The rules of a responder start and the first is run; rules that run for this group already make way."""
     run = _run(scene, group, responder, importance)
     if run is not None:
         _start(scene, group, run, reason)
 
 
-def page(scene: Scene, group: AlertGroup, responder: str, importance: Importance) -> None:
+def page(scene: Scene, group: Brief, responder: str, importance: Importance) -> None:
     """By hand: the responder is told of the group, also if it is acknowledged or silenced (alert-flow R-PAG-3)."""
     run = _run(scene, group, responder, importance, paged=True)
     if run is not None:
         _start(scene, group, run, PAGED)
 
 
-def tell_again(scene: Scene, group: AlertGroup, earlier: Personal) -> None:
+def tell_again(scene: Scene, group: Brief, earlier: Personal) -> None:
     """Once, by the first rule that names a contact, although the group is acknowledged or silenced."""
     run = _run(scene, group, earlier.run.responder, earlier.run.importance, paged=True)
     if run is not None:
@@ -47,7 +47,7 @@ def tell_again(scene: Scene, group: AlertGroup, earlier: Personal) -> None:
         _start(scene, group, replace(run, rules=rules), AGAIN)
 
 
-def go_on(scene: Scene, group: AlertGroup, found: Personal, *, reason: str = "") -> None:
+def go_on(scene: Scene, group: Brief, found: Personal, *, reason: str = "") -> None:
     """Every rule that is due."""
     run = found.run
     facts = PersonFacts(scene, group, run.responder, run.started_at)
@@ -65,7 +65,7 @@ def go_on(scene: Scene, group: AlertGroup, found: Personal, *, reason: str = "")
     )
 
 
-def unpage(scene: Scene, group: AlertGroup, responder: str) -> None:
+def unpage(scene: Scene, group: Brief, responder: str) -> None:
     """The responder is not told any more, as far as nothing is on its way (alert-flow R-PAG-4)."""
     escalations.stop_personal(scene.connection, group.number, responder, scene.now)
     kinds = (deliveries.PERSONAL,)
@@ -73,7 +73,7 @@ def unpage(scene: Scene, group: AlertGroup, responder: str) -> None:
 
 
 def _run(
-    scene: Scene, group: AlertGroup, responder: str, importance: Importance, *, paged: bool = False
+    scene: Scene, group: Brief, responder: str, importance: Importance, *, paged: bool = False
 ) -> PersonalRun | None:
     """A fresh one; None, and an entry of the log, if there is no such responder."""
     fragment = scene.targets.responders.get(responder)
@@ -83,11 +83,11 @@ def _run(
     return start_personal(fragment, importance, scene.now, paged=paged)
 
 
-def _start(scene: Scene, group: AlertGroup, run: PersonalRun, reason: str) -> None:
+def _start(scene: Scene, group: Brief, run: PersonalRun, reason: str) -> None:
     go_on(scene, group, Personal(group=group.number, run=run, resume_at=run.resume_at), reason=reason)
 
 
-def _send(scene: Scene, group: AlertGroup, run: PersonalRun, send: Send, reason: str) -> None:
+def _send(scene: Scene, group: Brief, run: PersonalRun, send: Send, reason: str) -> None:
     person = scene.targets.responders[run.responder]
     channel = next(contact.channel for contact in person.contacts if contact.name == send.contact)
     occasion = f"{group.number}/{run.responder}/{run.started_at}/{send.rule}"

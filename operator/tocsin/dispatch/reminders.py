@@ -16,13 +16,13 @@ from tocsin.flow.escalation.reminders import Remind, Reminder, Unacknowledge
 from tocsin.flow.groups import Action, Verb
 from tocsin.flow.model import Micros, ResponderFragment
 from tocsin.store import actions, deliveries, escalations, logbook, occurrences, posted, timers
+from tocsin.store.briefs import Brief
 from tocsin.store.deliveries import NewDelivery
-from tocsin.store.groups import AlertGroup
 
 _decoder = msgspec.json.Decoder(Reminder)
 
 
-def arm(scene: Scene, group: AlertGroup) -> None:
+def arm(scene: Scene, group: Brief) -> None:
     """After an acknowledge; a reminder of an earlier one makes way."""
     mark = group.life.acknowledged
     if mark is None:
@@ -34,7 +34,7 @@ def arm(scene: Scene, group: AlertGroup) -> None:
         return
     earlier = timers.get(scene.connection, timers.REMIND, str(number))
     previous = None if earlier is None else _decoder.decode(earlier.data)
-    reminder = pure.arm(snapshot, mark, attached=group.parent is not None, previous=previous)
+    reminder = pure.arm(snapshot, mark, attached=group.life.parent is not None, previous=previous)
     if reminder is None:
         timers.cancel(scene.connection, timers.REMIND, str(number))
     else:
@@ -89,7 +89,7 @@ class Reminders:
         return None
 
 
-def _ask(scene: Scene, group: AlertGroup, asked: Remind) -> None:
+def _ask(scene: Scene, group: Brief, asked: Remind) -> None:
     """In every channel that shows the group, and of the person, if it is a Responder's, by their first contact."""
     joined = f", and {asked.alerts} alerts joined since" if asked.alerts else ""
     reason = f"acknowledged by {asked.acknowledged_by}{joined}: is it still being worked on?"

@@ -16,10 +16,10 @@ from tocsin.flow.model import DEFAULT_ROUTE, Micros, ResponderFragment, Target
 from tocsin.flow.oncall import Calendar, OnCall, on_call
 from tocsin.flow.program import Program
 from tocsin.flow.targets import Targets
-from tocsin.store import actions, alerts, deliveries, escalations, groups, logbook, occurrences, windows
+from tocsin.store import actions, alerts, briefs, deliveries, escalations, logbook, occurrences, windows
+from tocsin.store.briefs import Brief
 from tocsin.store.deliveries import NewDelivery
 from tocsin.store.escalations import Escalation, Personal
-from tocsin.store.groups import AlertGroup
 
 
 class Calendars(Protocol):
@@ -81,7 +81,7 @@ class Scene:
     now: Micros
     program: Program
     calendars: Calendars
-    groups: dict[int, AlertGroup]
+    groups: dict[int, Brief]
     shown: frozenset[tuple[int, str]] = frozenset()
     ledger: Ledger = field(default_factory=Ledger)
     _turns: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Scene:
     def targets(self) -> Targets:
         return self.program.targets
 
-    def is_rehearsal(self, group: AlertGroup) -> bool:
+    def is_rehearsal(self, group: Brief) -> bool:
         """Whether nothing but Debug windows keeps the group quiet: its log then tells what would have happened."""
         if not group.suppressed:
             return False
@@ -134,7 +134,7 @@ def entry_of(log: Log, at: Micros) -> Entry:
 def set_scene(
     connection: Connection, now: Micros, program: Program, calendars: Calendars, numbers: Iterable[int]
 ) -> Scene:
-    found = groups.get_some(connection, sorted(set(numbers)))
+    found = briefs.load(connection, sorted(set(numbers)))
     return Scene(connection=connection, now=now, program=program, calendars=calendars, groups=found)
 
 
@@ -150,7 +150,7 @@ def target_of(program: Program, integration: Identity, route: str) -> Target | N
 class GroupFacts:
     """What an escalation and a responder's rules ask about a group (`flow.escalation`)."""
 
-    def __init__(self, scene: Scene, group: AlertGroup, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, scene: Scene, group: Brief, snapshot: Snapshot | None = None) -> None:
         self._scene = scene
         self._group = group
         self._snapshot = snapshot
@@ -165,7 +165,7 @@ class GroupFacts:
 
     @property
     def attached(self) -> bool:
-        return self._group.parent is not None
+        return self._group.life.parent is not None
 
     @property
     def wiped(self) -> bool:
@@ -181,7 +181,7 @@ class GroupFacts:
 
     @property
     def started_at(self) -> Micros:
-        return self._group.started_at
+        return self._group.life.started_at
 
     @property
     def silenced_for_ever(self) -> bool:
@@ -220,7 +220,7 @@ class GroupFacts:
 class PersonFacts(GroupFacts):
     """The same for one responder and one run of their rules, which began at `since`."""
 
-    def __init__(self, scene: Scene, group: AlertGroup, responder: str, since: Micros) -> None:
+    def __init__(self, scene: Scene, group: Brief, responder: str, since: Micros) -> None:
         super().__init__(scene, group)
         self._responder = responder
         self._since = since

@@ -16,6 +16,7 @@ from tocsin.flow.model import Micros
 from tocsin.store import alerts, groups, logbook
 from tocsin.store import escalations as stored
 from tocsin.store import events as outbox
+from tocsin.store.agenda import Agenda
 from tocsin.store.escalations import Escalation, Personal
 from tocsin.store.events import Event
 
@@ -37,7 +38,7 @@ class Work(Protocol, Generic[I]):
 
     name: str
 
-    def waits(self, connection: Connection, now: Micros) -> bool:
+    def waits(self, agenda: Agenda, now: Micros) -> bool:
         """Whether `take` would give anything, other engines aside."""
         ...
 
@@ -63,9 +64,9 @@ class Events:
 
     name = "event"
 
-    def waits(self, connection: Connection, now: Micros) -> bool:
+    def waits(self, agenda: Agenda, now: Micros) -> bool:
         del now
-        return outbox.waiting(connection)
+        return agenda.events
 
     def take(self, connection: Connection, now: Micros, limit: int) -> Sequence[Event]:
         del now
@@ -90,8 +91,8 @@ class Escalations:
 
     name = "escalation"
 
-    def waits(self, connection: Connection, now: Micros) -> bool:
-        return stored.is_due(connection, now)
+    def waits(self, agenda: Agenda, now: Micros) -> bool:
+        return agenda.escalation is not None and agenda.escalation <= now
 
     def take(self, connection: Connection, now: Micros, limit: int) -> Sequence[Escalation]:
         return stored.due(connection, now, limit=limit)
@@ -126,9 +127,9 @@ class Joined(Escalations):
 
     name = "joined"
 
-    def waits(self, connection: Connection, now: Micros) -> bool:
+    def waits(self, agenda: Agenda, now: Micros) -> bool:
         del now
-        return stored.is_joined(connection)
+        return agenda.joined
 
     def take(self, connection: Connection, now: Micros, limit: int) -> Sequence[Escalation]:
         del now
@@ -151,8 +152,8 @@ class Personals:
 
     name = "personal"
 
-    def waits(self, connection: Connection, now: Micros) -> bool:
-        return stored.is_personal_due(connection, now)
+    def waits(self, agenda: Agenda, now: Micros) -> bool:
+        return agenda.personal is not None and agenda.personal <= now
 
     def take(self, connection: Connection, now: Micros, limit: int) -> Sequence[Personal]:
         return stored.personal_due(connection, now, limit=limit)

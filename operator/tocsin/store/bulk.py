@@ -9,7 +9,9 @@ and built once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
@@ -19,6 +21,7 @@ from tocsin.store.tables import metadata
 
 Row = tuple[Any, ...]
 
+_TOGETHER = 50
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -66,6 +69,40 @@ def _select(table: str, wanted: tuple[str, ...], by: tuple[str, ...], rest: str,
     source = f"unnest({_arrays(metadata.tables[table], by)}) AS v ({', '.join(by)})"
     joined = " AND ".join(f"t.{name} = v.{name}" for name in by)
     return f"SELECT {names} FROM {source} JOIN {table} AS t ON {joined} {rest.format('true')}"
+
+
+@lru_cache(maxsize=1024)
+def _insert_together(table: str, columns: tuple[str, ...], conflict: str, rows: int) -> str:
+    values = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values} {conflict}"
+
+
+def insert_together(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Row],
+    conflict: str = "",
+) -> int:
+    """Many rows in few statements, as part of the connection's transaction; how many were written.
+
+    On SQLite a statement gives the interpreter up once, however many rows it has: while the event loop is busy that is
+    what costs.
+    """
+    written = 0
+    with closing(connection.connection.cursor()) as cursor:
+        if connection.dialect.name == "postgresql":
+            if rows:
+                text = _insert(table.name, columns, conflict, arrays=True)
+                cursor.execute(text, _columns(rows))
+                written = cursor.rowcount
+        else:
+            for at in range(0, len(rows), _TOGETHER):
+                some = rows[at : at + _TOGETHER]
+                text = _insert_together(table.name, columns, conflict, len(some))
+                cursor.execute(text, tuple(chain.from_iterable(some)))
+                written += cursor.rowcount
+    return written
 
 
 class Cursor(Protocol):

@@ -7,20 +7,44 @@ commit, so a step takes effect once, whatever crashes, however many dispatchers 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Table, func, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from tocsin.flow.escalation.personal import PersonalRun
 from tocsin.flow.escalation.run import Run
 from tocsin.flow.model import Micros
-from tocsin.store import dialects
+from tocsin.store import bulk, dialects
+from tocsin.store.agenda import JOINED
 from tocsin.store.tables import escalation, group_tally, personal, turn
 
 _run_decoder = msgspec.json.Decoder(Run)
 _personal_decoder = msgspec.json.Decoder(PersonalRun)
 _encoder = msgspec.json.Encoder()
+
+
+def _conflict(table: str, keys: int, columns: tuple[str, ...]) -> str:
+    """Replace the row with the same key (so many columns), unless it began later."""
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns[keys:])
+    return (
+        f"ON CONFLICT ({', '.join(columns[:keys])}) DO UPDATE SET {changed} "
+        f"WHERE {table}.started_at <= excluded.started_at"
+    )
+
+
+_COLUMNS = (
+    "group_id",
+    "run",
+    "resume_at",
+    "paused",
+    "seen_alert_id",
+    "started_at",
+    "finished_at",
+    "failures",
+)
+_PERSONAL = ("group_id", "responder", "run", "resume_at", "started_at", "finished_at", "failures")
+_REPLACE = _conflict("escalation", 1, _COLUMNS)
+_REPLACE_PERSONAL = _conflict("personal", 2, _PERSONAL)
 
 
 class Escalation(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,28 +100,12 @@ def due(connection: Connection, now: Micros, *, limit: int) -> tuple[Escalation,
     return tuple(_escalation(row) for row in rows)
 
 
-def is_due(connection: Connection, now: Micros) -> bool:
-    return (
-        connection.scalar(select(escalation.c.group_id).where(escalation.c.resume_at <= now).limit(1))
-        is not None
-    )
-
-
-def is_joined(connection: Connection) -> bool:
-    query = _joined(select(escalation.c.group_id))
-    return connection.scalar(query.limit(1)) is not None
-
-
-def is_personal_due(connection: Connection, now: Micros) -> bool:
-    return (
-        connection.scalar(select(personal.c.group_id).where(personal.c.resume_at <= now).limit(1)) is not None
-    )
-
-
 def joined(connection: Connection, *, limit: int) -> tuple[Escalation, ...]:
     """Paused ones whose groups took in an alert since, locked until the transaction ends."""
     rows = connection.execute(
-        _joined(select(escalation))
+        select(escalation)
+        .join(group_tally, JOINED[0])
+        .where(*JOINED[1:])
         .order_by(escalation.c.group_id)
         .limit(limit)
         .with_for_update(of=escalation, skip_locked=True)
@@ -108,19 +116,19 @@ def joined(connection: Connection, *, limit: int) -> tuple[Escalation, ...]:
 def put(connection: Connection, rows: Iterable[Escalation]) -> None:
     """Write the present state of these escalations: one per group, a later start replaces it (alert-flow R-ESC-6)."""
     values = [
-        {
-            "group_id": one.group,
-            "run": _encoder.encode(one.run),
-            "resume_at": one.resume_at,
-            "paused": one.run.paused and one.finished_at is None,
-            "seen_alert_id": one.seen_alert,
-            "started_at": one.run.started_at,
-            "finished_at": one.finished_at,
-            "failures": one.failures,
-        }
+        (
+            one.group,
+            _encoder.encode(one.run),
+            one.resume_at,
+            one.run.paused and one.finished_at is None,
+            one.seen_alert,
+            one.run.started_at,
+            one.finished_at,
+            one.failures,
+        )
         for one in sorted(rows, key=lambda e: e.group)
     ]
-    _upsert(connection, escalation, values, ["group_id"])
+    bulk.insert_together(connection, escalation, _COLUMNS, values, _REPLACE)
 
 
 def stop(connection: Connection, groups: Mapping[int, Micros], now: Micros) -> None:
@@ -180,18 +188,18 @@ def personal_due(connection: Connection, now: Micros, *, limit: int) -> tuple[Pe
 def put_personal(connection: Connection, rows: Iterable[Personal]) -> None:
     """As `put`: one per group and responder, a new one replaces the older (alert-flow R-NTF-4)."""
     values = [
-        {
-            "group_id": one.group,
-            "responder": one.run.responder,
-            "run": _encoder.encode(one.run),
-            "resume_at": one.resume_at,
-            "started_at": one.run.started_at,
-            "finished_at": one.finished_at,
-            "failures": one.failures,
-        }
+        (
+            one.group,
+            one.run.responder,
+            _encoder.encode(one.run),
+            one.resume_at,
+            one.run.started_at,
+            one.finished_at,
+            one.failures,
+        )
         for one in sorted(rows, key=lambda p: (p.group, p.run.responder))
     ]
-    _upsert(connection, personal, values, ["group_id", "responder"])
+    bulk.insert_together(connection, personal, _PERSONAL, values, _REPLACE_PERSONAL)
 
 
 def stop_personal(connection: Connection, group: int, responder: str, now: Micros) -> bool:
@@ -206,34 +214,6 @@ def stop_personal(connection: Connection, group: int, responder: str, now: Micro
         .values(resume_at=None, finished_at=now)
     )
     return done.rowcount > 0
-
-
-def next_due(connection: Connection) -> Micros | None:
-    """When the next step of anybody is due."""
-    moments = [
-        connection.scalar(select(func.min(table.c.resume_at)).where(table.c.resume_at.is_not(None)))
-        for table in (escalation, personal)
-    ]
-    return min((Micros(moment) for moment in moments if moment is not None), default=None)
-
-
-def _joined(query: Select[Any]) -> Select[Any]:
-    return query.join(group_tally, group_tally.c.group_id == escalation.c.group_id).where(
-        literal_column("escalation.paused"),  # as the partial index says it
-        escalation.c.seen_alert_id.is_distinct_from(group_tally.c.last_alert_id),
-    )
-
-
-def _upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: list[str]) -> None:
-    """`dialects.upsert`, but what began later stays."""
-    if not rows:
-        return
-    statement = dialects.insert(connection, table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    later = table.c.started_at <= statement.excluded.started_at
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=key, set_=changed, where=later), list(rows)
-    )
 
 
 def _escalation(row: RowMapping) -> Escalation:

@@ -106,10 +106,6 @@ def remove(connection: Connection, events: Iterable[Event]) -> None:
         connection.execute(delete(event).where(event.c.id.in_(numbers)))
 
 
-def waiting(connection: Connection) -> bool:
-    return connection.scalar(select(event.c.id).limit(1)) is not None
-
-
 def backlog(connection: Connection) -> int:
     """How many wait; for a metric."""
     return connection.scalar(select(func.count()).select_from(event)) or 0

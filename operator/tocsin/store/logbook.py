@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from tocsin.flow.groups import Actor, Entry, LogKind, Via
 from tocsin.flow.model import Micros
+from tocsin.store import bulk
 from tocsin.store.tables import log_entry
 from tocsin.store.text import clean
 
@@ -63,21 +64,19 @@ def append(connection: Connection, group: int, entries: Iterable[Entry], *, aler
 
 
 def append_all(connection: Connection, entries: Iterable[tuple[int, Entry]]) -> None:
-    """Entries of many groups, each with the number of its group, in one go."""
+    """Entries of many groups, each with the number of its group."""
     rows = [
-        {
-            "group_id": group,
-            "at": entry.at,
-            "kind": int(entry.kind),
-            "actor": clean(entry.actor.name),
-            "via": None if entry.actor.via is None else int(entry.actor.via),
-            "alert_id": None,
-            "details": encode_details(entry),
-        }
+        (
+            group,
+            entry.at,
+            int(entry.kind),
+            clean(entry.actor.name),
+            None if entry.actor.via is None else int(entry.actor.via),
+            encode_details(entry),
+        )
         for group, entry in entries
     ]
-    if rows:
-        connection.execute(log_entry.insert(), rows)
+    bulk.insert_together(connection, log_entry, ("group_id", "at", "kind", "actor", "via", "details"), rows)
 
 
 def list_entries(
