@@ -13,7 +13,7 @@ _ANGLES = re.compile(r"<([^<>\n]*)>|<")
 _LINK = re.compile(r"(?:https?://|mailto:|tel:)[^|\s]+(?:\|.*)?|!date\^\d+\^.*")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt);)")
 _BARE_URL = re.compile(r"""(?<![<|\w/])https?://(?:(?!&[lg]t;)[^\s<>|*`])+(?<![.,;:!?)\]'"])""")
-_MASS = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
+_MASS = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _USER = re.compile(r"[UW][A-Z0-9]{5,30}")
 _GROUP = re.compile(r"S[A-Z0-9]{5,30}")
 
