@@ -97,6 +97,7 @@ class Sink:
         self.hits: list[Hit] = []
         self.answers: dict[str, deque[Any]] = defaultdict(deque)
         self.always: dict[str, Any] = {}
+        self.delay = 0.0
         self.release = asyncio.Event()
         self.arrived = asyncio.Event()
         self.base = ""
@@ -146,6 +147,7 @@ class Sink:
         key = request.headers.get("Idempotency-Key", "")
         self.hits.append(Hit(request.path, document, key, dict(request.headers)))
         self.arrived.set()
+        await asyncio.sleep(self.delay)
         name = request.path.split("/")[1]
         queue = self.answers[name]
         answer = queue.popleft() if queue else self.always.get(name, 200)
@@ -184,6 +186,7 @@ class World:
         self.objects: dict[tuple[str, str], dict] = {}
         self.secrets: dict[str, str] = {}
         self.log = io.StringIO()
+        self.http = HttpClient(Outgoing(allowed=LOOPBACK, timeout=5.0))
         self.store: Store
         self.worker: Worker
 
@@ -192,15 +195,15 @@ class World:
         return self.clock.moment
 
     async def open(self) -> None:
+        """Again after the store was closed, too."""
         self.store = await Store.open(self.url, keys=KEYS)
-        self.http = HttpClient(Outgoing(allowed=LOOPBACK, timeout=5.0))
         self.worker = self.new_worker()
 
-    def new_worker(self) -> Worker:
+    def new_worker(self, *, sole: bool = False) -> Worker:
         """Another process's, for all that the store can tell."""
         tools = Tools(http=self.http, guard=Guard(LOOPBACK), console_url=CONSOLE)
         self.telemetry = Telemetry.create(stream=self.log, process_metrics=False, level="debug")
-        means = Means(tools=tools, keys=KEYS)
+        means = Means(tools=tools, keys=KEYS, sole=sole)
         return Worker(self.store, self.live, means, clock=self.clock, telemetry=self.telemetry)
 
     async def close(self) -> None:
@@ -243,7 +246,7 @@ class World:
         arrival = Arrival(
             integration=program.identity,
             decision=program.evaluate(payload, self.now),
-            payload=msgspec.json.encode(payload),
+            payload=msgspec.json.encode(program.redact(payload)),
             received_at=self.now,
             now=self.now,
             manifest=self.live.program.digest,
