@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from tocsin.control.folder import Folder
 from tocsin.control.publisher import Publisher
 from tocsin.flow.model import digest_of, lines_digest
+from tocsin.flow.program import Program
 from tocsin.sources import load_types
 from tocsin.store import dialects, revisions, tables
 from tocsin.store.database import Store
@@ -87,14 +88,14 @@ async def test_follows_changes_by_itself_and_loads_only_what_changed(store: Stor
 async def test_credentials_are_there_before_the_flow_takes_effect(store: Store, tmp_path: Path) -> None:
     await publish(store, tmp_path / "m", TEXT % "web")
     live = LiveFlow(store, role="all", types=load_types())
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
 
-    async def prepare() -> None:
-        seen.append(len(live.program.integrations))
+    async def prepare(coming: Program) -> None:
+        seen.append((len(live.program.integrations), len(coming.integrations)))
 
     live.before_change.append(prepare)
     await live.start()
-    assert seen == [0]
+    assert seen == [(0, 1)]
     await live.stop()
 
 

@@ -196,8 +196,9 @@ class Receiver:
         inventory = Inventory.of(self.objects.values(), secrets_known=False)
         compiled = compile_flow(inventory, types=load_types(), now=self.environment.now())
         await self.store.write(lambda c: revisions.publish(c, compiled.flow, 1))
-        await self.credentials.refresh()
-        self.live.program = link(compiled.flow, types=load_types(), previous=self.live.program)
+        program = link(compiled.flow, types=load_types(), previous=self.live.program)
+        await self.credentials.refresh(program)
+        self.live.program = program
 
     async def delete(self, name: str, *, until: int) -> None:
         del self.objects[identity(name)]

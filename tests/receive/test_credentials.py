@@ -210,3 +210,9 @@ async def test_tokens_and_paths_are_neither_logged_nor_counted(receiver) -> None
     for text in (page, log):
         assert token_of("a") not in text
         assert "/integrations/" not in text
+
+
+async def test_secrets_of_those_who_are_told_stay_where_they_are(receiver) -> None:
+    """A receiver decrypts what its senders are known by, and nothing that only channels or webhooks need."""
+    running = await receiver(bearer(), secrets=SECRETS | {("slack", "token"): "xoxb-1"})
+    assert set(running.credentials.secrets) == {("default", "creds", "secret")}

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from tocsin.flow.model import Micros
+from tocsin.flow.program import Program
+from tocsin.flow.secrets import secret_keys
 from tocsin.receive.environment import Environment
 from tocsin.store import Store, StoreError, credentials
 from tocsin.store.credentials import EndpointToken, SecretName
@@ -41,12 +43,18 @@ class Credentials:
         self._environment = environment
         self._refreshed_at = float("-inf")
         self._refreshing = asyncio.Lock()
+        self._needed: frozenset[SecretName] = frozenset()
         self.tokens: Mapping[bytes, EndpointToken] = {}
         self.secrets: Secrets = {}
 
-    async def refresh(self) -> None:
-        """Reads everything anew; called before a new flow takes effect. Raises StoreError."""
+    async def refresh(self, coming: Program | None = None) -> None:
+        """Reads anew what the Integrations of the flow need, and nothing that only who sends messages needs.
+
+        Called with the flow that is about to take effect. Raises StoreError.
+        """
         async with self._refreshing:
+            if coming is not None:
+                self._needed = await asyncio.to_thread(needed, coming)
             tokens, values = await self._store.read(self._load)
             self._refreshed_at = self._environment.seconds()
             by_digest = {token.sha256: token for token in tokens}
@@ -73,7 +81,17 @@ class Credentials:
             await self.refresh_if_older(POLL / 2)
 
     def _load(self, connection: Connection) -> tuple[list[EndpointToken], Mapping[SecretName, bytes]]:
-        return credentials.tokens(connection), credentials.load_secrets(connection, self._store.keys)
+        secrets = credentials.load_secrets(connection, self._store.keys, self._needed) if self._needed else {}
+        return credentials.tokens(connection), secrets
+
+
+def needed(program: Program) -> frozenset[SecretName]:
+    """What its Integrations authenticate their senders with."""
+    return frozenset(
+        (key.namespace, key.name, key.key)
+        for integration in program.integrations.values()
+        for key in secret_keys(integration.fragment)
+    )
 
 
 def _held(before: Secrets, values: Mapping[SecretName, bytes], now: Micros) -> Secrets:

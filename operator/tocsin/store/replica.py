@@ -48,7 +48,7 @@ class UnreadableFlow(Exception):
 class LiveFlow:
     """What this process enforces. `program` is replaced, never changed.
 
-    Each of `before_change` is awaited when a new revision is about to take effect (credentials are loaded there), each of
+    Each of `before_change` is awaited with the program that is about to take effect (credentials are loaded there), each of
     `on_change` is called on the event loop once it has. Times come from `seconds`, a monotonic clock.
     """
 
@@ -65,7 +65,7 @@ class LiveFlow:
         self.program: Program = link(EMPTY_FLOW, types=types)
         self.revision = 0
         self._renewed = -STALE_AFTER
-        self.before_change: list[Callable[[], Awaitable[None]]] = []
+        self.before_change: list[Callable[[Program], Awaitable[None]]] = []
         self.on_change: list[Callable[[], None]] = []
         self._store = store
         self._role = role
@@ -134,7 +134,7 @@ class LiveFlow:
         # Linking is CPU work: in a thread, so that requests get their turns meanwhile.
         program = await asyncio.to_thread(link, flow, types=self._types, previous=before)
         for prepare in self.before_change:
-            await prepare()
+            await prepare(program)
         self.program = program
         self.revision = revision.number
         await self._store.write(lambda connection: replicas.acknowledge(connection, self.id, revision.number))
