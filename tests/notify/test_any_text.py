@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vendors import group
 
@@ -18,12 +18,14 @@ _MARKUP = """< > & &amp; &lt; <b> </b> <!channel> <@U123456> @all @here ``` [x](
 \\ * _ <pre> <code " é \U0001f525"""
 PIECES = st.sampled_from([*_MARKUP.split(), "<a href='https://x/'>", "\n", "\x00", "\u2028", " "])
 TEXTS = st.lists(PIECES | st.text(max_size=20), max_size=60).map("".join)
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine proves nothing."""
 LIMITS = st.integers(min_value=100, max_value=600)
 _TAG = re.compile(r'<(/?)([a-z-]+)(?: href="[^"<>]*")?>')
 
 
 @given(TEXTS, LIMITS)
-@settings(deadline=None)
+@patient
 def test_telegram(given: str, limit: int) -> None:
     """Tags are known, nested and closed; ampersands belong to entities; what is seen is not too long."""
     said = telegram_text.rendered(given, limit)
@@ -43,7 +45,7 @@ def test_telegram(given: str, limit: int) -> None:
 
 
 @given(TEXTS, LIMITS)
-@settings(deadline=None)
+@patient
 def test_slack(given: str, limit: int) -> None:
     """Everything in angle brackets is a link or a date, nothing is cut within one, and it is not too long."""
     said = text.fit(slack_text.rendered(given), limit, atoms=slack_text.ATOMS)
@@ -58,6 +60,7 @@ def test_slack(given: str, limit: int) -> None:
 
 
 @given(TEXTS)
+@patient
 def test_markdown(given: str) -> None:
     """Plain texts hold no link, tag or code of their own; no text mentions."""
     plain = markdown.plain(given)
@@ -67,7 +70,7 @@ def test_markdown(given: str) -> None:
 
 
 @given(TEXTS, TEXTS, st.lists(TEXTS, max_size=5))
-@settings(deadline=None, max_examples=50)
+@settings(patient, max_examples=50)
 def test_teams(title: str, body: str, errors: list[str]) -> None:
     """A card is never larger than Teams takes."""
     message: Any = group(title=title * 9, text=body * 40, errors=tuple(errors), labels=(("k", body),))
@@ -78,6 +81,7 @@ def test_teams(title: str, body: str, errors: list[str]) -> None:
 
 
 @given(TEXTS, st.integers(min_value=-5, max_value=200))
+@patient
 def test_cuts(given: str, limit: int) -> None:
     """Whatever the limit and the measure, a text that fits is left alone and every other one ends up within it."""
     for size in (len, text.utf16, lambda one: len(one.encode("utf-8", "replace"))):
