@@ -50,10 +50,7 @@ async def test_each_status_event_is_sent_under_its_own_name(hooks: Hooks, engine
 
 
 def test_only_these_entries_raise_events() -> None:
-    """Automatic un-acknowledgements, wipes, deletions and whatever else stands in a log set off nothing.
-
-    Rules: R-WHK-4
-    """
+    """Wipes, deletions and whatever else stands in a log set off nothing; an un-acknowledge by timeout does (S-25)."""
     raised = {}
     for kind in LogKind:
         event = Event(id=1, group=1, at=Micros(1), kind=kind, actor=AUTOMATIC, reason="", details={})
@@ -64,6 +61,7 @@ def test_only_these_entries_raise_events() -> None:
         LogKind.REGISTERED: Trigger.ALERT_GROUP_CREATED,
         LogKind.ACKNOWLEDGED: Trigger.ACKNOWLEDGE,
         LogKind.UNACKNOWLEDGED: Trigger.UNACKNOWLEDGE,
+        LogKind.UNACKNOWLEDGED_BY_TIMEOUT: Trigger.UNACKNOWLEDGE,
         LogKind.SILENCED: Trigger.SILENCE,
         LogKind.UNSILENCED: Trigger.UNSILENCE,
         LogKind.RESOLVED: Trigger.RESOLVE,

@@ -12,7 +12,8 @@ from tocsin.api.escalationchain import Importance
 from tocsin.dispatch import escalations, personals, reminders, triggers
 from tocsin.dispatch.deliveries.parcels import Order
 from tocsin.dispatch.scene import Scene
-from tocsin.flow.escalation.effects import Publish
+from tocsin.flow.escalation.effects import Publish, Trigger
+from tocsin.flow.escalation.rehearsal import rehearsed
 from tocsin.flow.escalation.snapshot import Snapshot
 from tocsin.flow.groups import START_DELAY_AGAIN, LogKind, State
 from tocsin.flow.model import Micros
@@ -97,14 +98,20 @@ def _tell_again(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
 
 
 def _tell_webhooks(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:
+    """Maintenance mutes them (S-20); under Debug the log says which would have run."""
+    muted = group.suppressed and not scene.is_rehearsal(group)
     for event in happened:
-        what = triggers.of_event(event)
+        what = None if muted else triggers.of_event(event)
         if what is None:
             continue
         for webhook in triggers.webhooks_for(scene.targets, group.integration, what.event):
-            scene.ledger.deliveries.append(
-                triggers.order(str(event.id), webhook, group.number, what, scene.now)
-            )
+            if group.suppressed:
+                (log,) = rehearsed([Trigger(webhook=webhook, step="")])
+                scene.ledger.log(group.number, log, scene.now)
+            else:
+                scene.ledger.deliveries.append(
+                    triggers.order(str(event.id), webhook, group.number, what, scene.now)
+                )
 
 
 def _page(scene: Scene, group: Brief, happened: Sequence[Event]) -> None:

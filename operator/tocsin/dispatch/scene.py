@@ -232,7 +232,7 @@ class PersonFacts(GroupFacts):
     @property
     def answered(self) -> bool:
         mark = self.acknowledged
-        if mark is None or mark.at < self._since:
+        if mark is None or mark.at <= self._since:
             return False
         person = self.responder
         return mark.actor == self._responder or (person is not None and mark.actor == person.username)

@@ -24,9 +24,12 @@ TRIGGERS = MappingProxyType(
         LogKind.UNSILENCED: Trigger.UNSILENCE,
         LogKind.UNRESOLVED: Trigger.UNRESOLVE,
         LogKind.UNACKNOWLEDGED: Trigger.UNACKNOWLEDGE,
+        LogKind.UNACKNOWLEDGED_BY_TIMEOUT: Trigger.UNACKNOWLEDGE,
     }
 )
-"""What raises an event (alert-flow R-WHK-4); an un-acknowledge by timeout, a wipe and all others do not."""
+"""What raises an event (alert-flow R-WHK-4); a wipe and all others do not. Unlike there an un-acknowledge by timeout
+does (S-25): whoever follows the group elsewhere has to know that it fires again.
+"""
 
 STATUS = frozenset(TRIGGERS.values()) - {Trigger.ALERT_GROUP_CREATED}
 

@@ -7,7 +7,6 @@ transition (a silence lifted by an acknowledgement) is not announced by itself (
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from types import MappingProxyType
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, func, select
@@ -44,19 +43,6 @@ STOPS = frozenset(
     }
 )
 KINDS = STARTS | STOPS | {LogKind.NOTIFIED_AGAIN}
-
-TRIGGERS = MappingProxyType(
-    {
-        LogKind.REGISTERED: "AlertGroupCreated",
-        LogKind.ACKNOWLEDGED: "Acknowledge",
-        LogKind.RESOLVED: "Resolve",
-        LogKind.SILENCED: "Silence",
-        LogKind.UNSILENCED: "Unsilence",
-        LogKind.UNRESOLVED: "Unresolve",
-        LogKind.UNACKNOWLEDGED: "Unacknowledge",
-    }
-)
-"""The events of outgoing webhooks (alert-flow R-WHK-4); no other kind raises one."""
 
 _KINDS = frozenset(int(kind) for kind in KINDS)
 
