@@ -150,7 +150,9 @@ async def test_a_message_its_edits_and_an_answer_to_it(telegram: TelegramService
         ('<a href="javascript:x">t</a>', "t"),
         ("<a href='https://x/\"><b>'>t</a>", '<a href="https://x/&quot;&gt;&lt;b&gt;">t</a>'),
         ("one<br>two<p>three", "one\ntwo\nthree"),
-        ("<!-- c --><![CDATA[x]]>&#60;", "&lt;"),
+        ("<!-- c --><![CDATA[x]]>&#60;", "&lt;!-- c --&gt;&lt;![CDATA[x]]&gt;&lt;"),
+        ('<a href="never closed', '&lt;a href="never closed'),
+        ("<B>a</B > <a HREF=https://x/>t</A>", '<b>a</b> <a href="https://x/">t</a>'),
         ("<strong>a</strong><em onclick=x>b</em>", "<b>a</b><i>b</i>"),
     ],
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from html.parser import HTMLParser
+import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from tocsin.notify.text import missing, start, utf16
@@ -13,6 +14,10 @@ _TAGS = {
     "code": "code", "pre": "pre", "blockquote": "blockquote", "tg-spoiler": "tg-spoiler", "a": "a",
 }  # fmt: skip
 """What Telegram shows, and under which name it is written."""
+_TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9-]*)((?:[^<>"']|"[^"]{0,2000}"|'[^']{0,2000}')*)>""")
+_HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_NOTE = 60
+"""Room for the words that say how much is missing."""
 _BREAKS = frozenset({"br", "p", "div", "li", "tr"})
 
 
@@ -25,12 +30,26 @@ def rendered(text: str, limit: int) -> str:
     """What a template gave, in at most `limit` visible characters (as UTF-16 has them).
 
     Tags that Telegram knows stay, links to web addresses too; every other tag is left out, its text stays. Whatever is
-    open at the end is closed.
+    open at the end is closed. What is no tag is text.
     """
-    reader = _Reader()
-    reader.feed(text)
-    reader.close()
-    return reader.written(limit)
+    pieces = list(_pieces(text))
+    whole = sum(utf16(shown) for kind, shown in pieces if kind == "text")
+    budget = room = limit if whole <= limit else max(limit - _NOTE, 0)
+    out: list[str] = []
+    opened: list[tuple[str, bool]] = []
+    for kind, shown in pieces:
+        if kind == "open":
+            _open(shown, opened, out)
+        elif kind == "close":
+            _close(shown, opened, out)
+        else:
+            kept = start(shown, room, utf16)
+            out.append(escaped(kept))
+            room -= utf16(kept)
+            if len(kept) < len(shown):
+                break
+    out.extend(f"</{name}>" for name, shown_too in reversed(opened) if shown_too)
+    return "".join(out) + (missing(budget - room, whole) if whole > limit else "")
 
 
 def link(url: str, text: str) -> str:
@@ -38,56 +57,25 @@ def link(url: str, text: str) -> str:
     return f'<a href="{html.escape(url)}">{escaped(text)}</a>' if url else escaped(text)
 
 
-class _Reader(HTMLParser):
-    """Gathers texts and the tags between them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._pieces: list[tuple[str, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        known = _TAGS.get(tag)
-        if known == "a":
-            url = dict(attrs).get("href") or ""
-            self._pieces.append(("open", f'a href="{html.escape(url)}"' if _is_web(url) else ""))
-        elif known:
-            self._pieces.append(("open", known))
-        elif tag in _BREAKS:
-            self._pieces.append(("text", "\n"))
-
-    def handle_endtag(self, tag: str) -> None:
-        known = _TAGS.get(tag)
-        if known:
-            self._pieces.append(("close", known))
-
-    def handle_data(self, data: str) -> None:
-        self._pieces.append(("text", data))
-
-    def unknown_decl(self, data: str) -> None:
-        """`<![CDATA[` and the like: not shown."""
-
-    def written(self, limit: int) -> str:
-        whole = sum(utf16(text) for kind, text in self._pieces if kind == "text")
-        budget = room = limit if whole <= limit else max(limit - _NOTE, 0)
-        out: list[str] = []
-        opened: list[tuple[str, bool]] = []
-        for kind, text in self._pieces:
-            if kind == "open":
-                _open(text, opened, out)
-            elif kind == "close":
-                _close(text, opened, out)
-            else:
-                kept = start(text, room, utf16)
-                out.append(escaped(kept))
-                room -= utf16(kept)
-                if len(kept) < len(text):
-                    break
-        out.extend(f"</{name}>" for name, shown in reversed(opened) if shown)
-        return "".join(out) + (missing(budget - room, whole) if whole > limit else "")
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """("text", as seen), ("open", name and attributes as Telegram has them; "" not to be shown) and ("close", name)."""
+    at = 0
+    for found in _TAG.finditer(text):
+        yield "text", html.unescape(text[at : found.start()])
+        at = found.end()
+        end, name, attributes = found[1], found[2].lower(), found[3]
+        known = _TAGS.get(name)
+        if known is not None:
+            yield ("close", known) if end else ("open", _link_tag(attributes) if known == "a" else known)
+        elif name in _BREAKS and not end:
+            yield "text", "\n"
+    yield "text", html.unescape(text[at:])
 
 
-_NOTE = 60
-"""Room for the words that say how much is missing."""
+def _link_tag(attributes: str) -> str:
+    found = _HREF.search(attributes)
+    url = html.unescape((found[1] or found[2] or found[3] or "") if found else "")
+    return f'a href="{html.escape(url)}"' if _is_web(url) else ""
 
 
 def _open(tag: str, opened: list[tuple[str, bool]], out: list[str]) -> None:
