@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 BUILD_SECONDS = 1_500
 
 # importlib import mode knows no packages in tests/: shared modules are loaded by path, once.
-for _name in ("cluster_binaries", "cluster_plane", "cluster_world"):
+for _name in ("cluster_binaries", "cluster_plane", "cluster_world", "cluster_fleet"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, HERE / f"{_name.removeprefix('cluster_')}.py")
         assert _spec is not None and _spec.loader is not None
@@ -26,6 +26,7 @@ for _name in ("cluster_binaries", "cluster_plane", "cluster_world"):
         _spec.loader.exec_module(_module)
 
 from cluster_binaries import Missing, client_binaries, plane_binaries
+from cluster_fleet import Fleet
 from cluster_plane import Plane
 from cluster_world import Operated, World
 
@@ -92,3 +93,12 @@ def tocsin(world: World, tmp_path: Path) -> Iterator[Callable[..., Operated]]:
     yield start
     for instance in started:
         instance.close()
+
+
+@pytest.fixture
+def fleet(world: World, tmp_path: Path, postgresql_url: str) -> Iterator[Fleet]:
+    """Starts roles by themselves on one PostgreSQL; all are ended with the test."""
+    made = Fleet(world, tmp_path, postgresql_url)
+    yield made
+    for process in made.processes:
+        process.close()

@@ -95,12 +95,39 @@ class Plane:
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--profiling=false",
+            f"--audit-policy-file={self._audit_policy()}",
+            f"--audit-log-path={self._audit_log}",
         )
         deadline = time.monotonic() + READY_SECONDS
         while self.request("GET", "/readyz") != "ok":
             if self.processes["kube-apiserver"].poll() is not None or time.monotonic() > deadline:
                 raise AssertionError((self.folder / "log/kube-apiserver").read_text()[-4000:])
             time.sleep(0.1)
+
+    def _audit_policy(self) -> Path:
+        """Every write to an object of Tocsin's, in one line when it is done."""
+        path = self.folder / "audit.yaml"
+        path.write_text(
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n"
+            "  - {level: Request, verbs: [create, update, patch, delete], resources: [{group: tocsin.dev}]}\n"
+            "  - {level: None}\n"
+        )
+        return path
+
+    @property
+    def _audit_log(self) -> Path:
+        return self.folder / "log/audit"
+
+    def writes(self, namespace: str, subresource: str = "status") -> list[dict[str, Any]]:
+        """What the API server has noted of writes to this subresource of Tocsin's objects, oldest first."""
+        lines = self._audit_log.read_text(encoding="utf-8").splitlines() if self._audit_log.exists() else []
+        found = []
+        for line in lines:
+            entry = json.loads(line)
+            about = entry.get("objectRef", {})
+            if about.get("namespace") == namespace and about.get("subresource", "") == subresource:
+                found.append(entry)
+        return found
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and decoded answer of one request of an administrator."""

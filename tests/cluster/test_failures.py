@@ -4,57 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable
-from typing import Self
 
+from cluster_fleet import Load, stored
 from cluster_plane import Plane
 from cluster_world import DISK, WEB, Operated, World, condition_of, declared, request, until
 
 Start = Callable[..., Operated]
-
-
-class Load:
-    """Posts distinct alerts from several threads until it is left, and remembers every 2xx answer."""
-
-    def __init__(self, url: str, *, senders: int = 4) -> None:
-        self.url = url
-        self.taken: list[int] = []
-        self.refused: list[int] = []
-        self._stop = threading.Event()
-        self._numbers = iter(range(10**9))
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send) for _ in range(senders)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-
-    def _send(self) -> None:
-        while not self._stop.is_set():
-            with self._lock:
-                number = next(self._numbers)
-            status = request("POST", self.url, {"number": number}).status
-            (self.taken if 200 <= status < 300 else self.refused).append(number)
-            time.sleep(0.02)
-
-
-def stored(running: Operated) -> int:
-    """Alerts in all groups."""
-    total, page = 0, "/api/v1/alert_groups?perpage=1000"
-    while page:
-        answer = request("GET", running.base + page).json
-        total += sum(group["alerts_count"] for group in answer["results"])
-        following = answer.get("next")
-        page = "" if not following else following[following.index("/api/") :]
-    return total
 
 
 def transitions(world: World) -> list[tuple[str, str, str]]:

@@ -2,71 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import secrets
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Self
 
 import psycopg
-import pytest
-from cluster_world import DISK, WEB, Operated, World, condition_of, declared, request, until
-
-KEY = base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-class Fleet:
-    """Processes of one installation: one database, one set of keys, one namespace."""
-
-    def __init__(self, world: World, folder: Path, database: str) -> None:
-        self.world = world
-        self._folder = folder
-        self._database = database
-        self._kubeconfig = world.grant()
-        self.processes: list[Operated] = []
-
-    def start(self, role: str, *, wait: bool = True) -> Operated:
-        # Only the operator may know of the cluster at all.
-        kubeconfig = self._kubeconfig if role == "operator" else Path(os.devnull)
-        listens = {"receiver": "--listen", "console": "--console-listen"}.get(role, "--health-listen")
-        made = Operated(
-            world=self.world,
-            folder=self._folder / f"{role}-{len(self.processes)}",
-            command=(role,),
-            listens=listens,
-            kubeconfig=kubeconfig,
-            database=self._database,
-            wait=wait,
-            environment={"TOCSIN_SECRET_KEY": KEY},
-        )
-        self.processes.append(made)
-        return made.start()
-
-    def leader(self) -> Operated:
-        """The operator that leads, once one does."""
-        found: list[Operated] = until(
-            lambda: [
-                p
-                for p in self.processes
-                if p.command == ("operator",)
-                and p.process is not None
-                and p.process.poll() is None
-                and p.metric("tocsin_operator_leader") == 1
-            ]
-        )
-        assert len(found) == 1
-        return found[0]
-
-
-@pytest.fixture
-def fleet(world: World, tmp_path: Path, postgresql_url: str) -> Iterator[Fleet]:
-    made = Fleet(world, tmp_path, postgresql_url)
-    yield made
-    for process in made.processes:
-        process.close()
+from cluster_fleet import Fleet
+from cluster_world import DISK, WEB, World, condition_of, declared, request, until
 
 
 def test_the_flow_reaches_every_receiver_and_leaders_change(fleet: Fleet, world: World) -> None:

@@ -261,6 +261,30 @@ async def test_an_unlabelled_secret_is_read_again_and_a_labelled_one_watched(
         await until(lambda: condition(server, "integrations", "web", "ResolvedRefs")[0] == "False")
 
 
+async def test_taking_over_writes_nothing(
+    server: FakeServer, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow everything is: what the leader before has proven, and the Secrets that it wrote, are not in doubt."""
+    server.put("integrations", "web", spec=WEB)
+    server.put("alertroutes", "disk", spec=ROUTE)
+    async with start():
+        await until(lambda: is_ready(server, "integrations", "web"))
+        await until(lambda: is_ready(server, "alertroutes", "disk"))
+    monkeypatch.setattr("tocsin.control.kubernetes.shift._GRACE", 0.0)
+    secrets_before, before = len(server.writes("/secrets")), len(server.writes("/status"))
+    lease = {"holderIdentity": "other", "leaseDurationSeconds": 2, "renewTime": "x", "leaseTransitions": 6}
+    server.put("leases", "tocsin", spec=lease)
+    async with start() as tocsin:
+        await until(lambda: tocsin.signals.figures.up())  # noqa: PLW0108 -- set later
+        swept = tocsin.operator._shift._swept  # a sweep may end at any moment
+        while not tocsin.operator.leads or tocsin.signals.figures.publications < 1:
+            for resource in tocsin.operator._options.scope.resources():
+                swept(resource)
+            await asyncio.sleep(0)
+        await asyncio.sleep(2)
+    assert (len(server.writes("/secrets")), len(server.writes("/status"))) == (secrets_before, before)
+
+
 async def test_a_second_process_stands_by_and_takes_over_with_a_higher_epoch(
     server: FakeServer, start: Start
 ) -> None:

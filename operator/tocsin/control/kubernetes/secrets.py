@@ -80,10 +80,13 @@ class Endpoints:
                 self._obeyed.add((integration, _edition(held, uid)))
 
     def ensure(self, integrations: Iterable[Identity]) -> None:
-        """Their Secrets are looked at soon; until then they count as not written."""
+        """Their Secrets are looked at soon; until then those that hold no token count as not written."""
         for integration in integrations:
             self._due.add(integration)
-            self.trouble.setdefault(integration, _BEING_WRITTEN)
+            held = self._references.held(endpoint_secret(integration))
+            # One that is there is not in doubt while it is compared: a new leader compares all of them.
+            if held is None or not _is_ours(held, integration) or len(_token(held)) < MINIMUM_TOKEN_LENGTH:
+                self.trouble.setdefault(integration, _BEING_WRITTEN)
         self._more.set()
 
     @property

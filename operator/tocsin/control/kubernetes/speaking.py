@@ -47,6 +47,8 @@ class Speaker:
             return None
         if (metadata.uid, metadata.generation) != (known.uid, known.generation):
             return None  # a newer one has come, which is said something about once it is compiled
+        if not self.programmed.knows(identity):
+            return None  # leading has just begun: what was proven before is known with the first publication
         compiled = self._compiling.compiled
         circumstances = Circumstances(
             now=now(),
