@@ -150,3 +150,18 @@ async def test_health_of_a_channel(world: Make, sink: Sink, engine: str) -> None
         assert (await health()).last_sent == shown
         if wait == 1 and shown == first:
             first = shown
+
+
+async def test_health_ends_with_its_channel(world: Make, sink: Sink) -> None:
+    """A channel of the same name that is declared later begins well."""
+    w = await world(integration(), sink.channel("ops"), sink.channel("b"))
+    number = (await w.alert()).number
+    sink.always["ops"] = 404
+    await w.order("group", "ops", number)
+    await w.order("group", "b", number)
+    await w.send()
+    await w.worker.forget_channels()
+    await w.delete("NotificationChannel", "ops")
+    await w.worker.forget_channels()
+    known = await w.store.read(channelhealth.list_channels)
+    assert [one.channel for one in known] == ["default/b"]

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection
 
 from tocsin.dispatch.clock import MINUTE, Clock
+from tocsin.dispatch.deliveries.preparing import KINDS
 from tocsin.dispatch.dispatcher import DispatchStore
 from tocsin.dispatch.presence import Receiving
 from tocsin.flow.model import Micros
@@ -101,7 +102,7 @@ class Watchdog:
         due = timers.next_due(connection)
         if due is not None and due < mark - STUCK_AFTER:
             return "timers are not run"
-        oldest = deliveries.first_due(connection, mark, without=self._watched.busy())
+        oldest = deliveries.first_due(connection, mark, kinds=KINDS, without=self._watched.busy())
         if oldest is not None and oldest < mark - STUCK_AFTER:
             return "messages are not sent"
         return ""

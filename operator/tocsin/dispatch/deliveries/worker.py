@@ -32,7 +32,7 @@ from tocsin.dispatch.live import Live, catching_up
 from tocsin.flow.model import Micros
 from tocsin.flow.program import Program
 from tocsin.notify.tools import Tools
-from tocsin.store import deliveries
+from tocsin.store import channelhealth, deliveries
 from tocsin.store.deliveries import Delivery
 from tocsin.store.errors import StoreUnavailable
 from tocsin.store.keys import KeyRing
@@ -50,7 +50,7 @@ LOOK_EVERY = 0.2
 """Seconds. What this process writes wakes it; what others write is seen by looking."""
 
 CLAIM_EVERY = 0.025
-RECORD_EVERY = 0.05
+RECORD_EVERY = 0.1
 """Seconds between two claims, and two records, at least: under load each is of more messages, and costs the same."""
 
 COUNT_EVERY = 5.0
@@ -106,6 +106,7 @@ class Worker:
         self._to_record = asyncio.Event()
         self._hungry = False
         self._told = False
+        self._changed = True
         self._stopping = False
         self._turned = time.monotonic()
 
@@ -136,6 +137,7 @@ class Worker:
         """A new flow is in force: what is not declared any more is forgotten."""
         targets = self._live.program.targets
         self._recording.health.forget(targets.channels)
+        self._changed = True
         self.meters.forget_people({person.username for person in targets.responders.values()})
         self._woken.set()
 
@@ -304,6 +306,7 @@ class Worker:
             if time.monotonic() - counted >= COUNT_EVERY:
                 counted = time.monotonic()
                 await self._patiently(self.count)
+                await self._patiently(self.forget_channels)
 
     async def edit_late(self) -> int:
         """Enqueues edits of messages that say less than there is; how many. Raises StoreUnavailable."""
@@ -320,6 +323,26 @@ class Worker:
             return updates.is_any_behind(connection, self._clock.now(connection))
 
         return await self._store.write(enqueue) if await self._store.read(is_any) else 0
+
+    async def forget_channels(self) -> None:
+        """The health of channels that are not declared any more is nobody's, and not that of a later one of the name."""
+        if not self._changed:
+            return
+        self._changed = False
+        program = self._live.program
+
+        def gone(connection: Connection) -> list[str]:
+            if catching_up(connection, program, self._clock.now(connection)) is not None:
+                return []
+            known = channelhealth.list_channels(connection)
+            return [one.channel for one in known if one.channel not in program.targets.channels]
+
+        def forget(connection: Connection) -> None:
+            for channel in gone(connection):
+                channelhealth.forget(connection, channel)
+
+        if await self._store.read(gone):
+            await self._store.write(forget)
 
     async def count(self) -> None:
         """Reads how much waits, for the metrics. Raises StoreUnavailable."""
