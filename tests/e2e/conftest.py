@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
-# importlib import mode knows no packages in tests/: the shared module is loaded by path, once.
-if "tocsin_process" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("tocsin_process", Path(__file__).parent / "process.py")
-    assert _spec is not None and _spec.loader is not None
-    _module = importlib.util.module_from_spec(_spec)
-    sys.modules["tocsin_process"] = _module
-    _spec.loader.exec_module(_module)
+# importlib import mode knows no packages in tests/: the shared modules are loaded by path, once.
+for _name in ("process", "sink"):
+    if f"tocsin_{_name}" not in sys.modules:
+        _spec = importlib.util.spec_from_file_location(
+            f"tocsin_{_name}", Path(__file__).parent / f"{_name}.py"
+        )
+        assert _spec is not None and _spec.loader is not None
+        _module = importlib.util.module_from_spec(_spec)
+        sys.modules[f"tocsin_{_name}"] = _module
+        _spec.loader.exec_module(_module)
 
 from tocsin_process import Tocsin
+from tocsin_sink import Sink
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +59,10 @@ def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
     yield start
     for instance in started:
         instance.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """Where channels and webhooks of a test send to."""
+    with Sink() as opened:
+        yield opened
