@@ -91,12 +91,13 @@ class Hit:
 
 
 class Sink:
-    """Takes everything, unless `answers[path]` says otherwise: statuses, or (status, headers), or "hang", in turn."""
+    """Takes everything, unless `answers[path]` says otherwise: statuses, or (status, headers), or "hang", in turn. `documents[path]` is what it says."""
 
     def __init__(self) -> None:
         self.hits: list[Hit] = []
         self.answers: dict[str, deque[Any]] = defaultdict(deque)
         self.always: dict[str, Any] = {}
+        self.documents: dict[str, dict[str, Any]] = {}
         self.delay = 0.0
         self.release = asyncio.Event()
         self.arrived = asyncio.Event()
@@ -156,7 +157,7 @@ class Sink:
             answer = 200
         status, headers = answer if isinstance(answer, tuple) else (answer, {})
         slack = {"ok": True, "channel": "C1", "ts": f"{len(self.hits)}.0"} if "/chat." in request.path else {}
-        return web.json_response(slack, status=status, headers=headers)
+        return web.json_response(self.documents.get(name, slack), status=status, headers=headers)
 
 
 @dataclass

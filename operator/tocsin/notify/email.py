@@ -77,7 +77,7 @@ class Email:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever the library raises, a channel raises DeliveryFailed
             raise self._failure(error) from None
-        return Sent(receipt=mail["Message-ID"])
+        return Sent(receipt=str(mail["Message-ID"]))
 
     async def update(self, message: Message, reference: str) -> Sent:
         return await self.send(message, Recipient())

@@ -12,10 +12,13 @@ from tocsin.dispatch.deliveries.parcels import Parcel, Result
 from tocsin.dispatch.live import Live
 from tocsin.notify.channel import DeliveryFailed, FailureReason
 from tocsin.notify.message import Sent
+from tocsin.store.text import clean, cut
 from tocsin.telemetry import Telemetry
 
 LONGEST = 20.0
 """Seconds. Channels have shorter limits of their own; this one is for what they forget."""
+
+LONGEST_RECEIPT = 1000
 
 
 class Sending:
@@ -42,7 +45,7 @@ class Sending:
             failed = DeliveryFailed(FailureReason.OTHER, f"the channel stumbled: {type(error).__name__}")
             result = replace(blank, failure=failed)
         else:
-            result = replace(blank, sent=sent)
+            result = replace(blank, sent=_storable(sent))
         seconds = time.monotonic() - started
         self._meters.attempted(kind, seconds, result.failure.reason if result.failure else None)
         return replace(result, seconds=seconds)
@@ -56,7 +59,18 @@ class Sending:
 
     def _judged(self, parcel: Parcel, failure: DeliveryFailed) -> DeliveryFailed:
         """What fails for good may work with what was declared, or which secret was put in place, meanwhile."""
+        failure = DeliveryFailed(
+            failure.reason,
+            clean(failure.message),
+            retry_after=failure.retry_after,
+            permanent=failure.permanent,
+        )
         program = self._live.program
         if not failure.permanent or not self._channels.changed(program, parcel.delivery.channel, parcel.way):
             return failure
         return DeliveryFailed(failure.reason, failure.message)
+
+
+def _storable(sent: Sent) -> Sent:
+    """Vendors may say anything, and a database does not take everything."""
+    return Sent(reference=clean(str(sent.reference)), receipt=cut(clean(str(sent.receipt)), LONGEST_RECEIPT))

@@ -31,6 +31,7 @@ from tocsin.dispatch.dispatcher import DispatchStore, hide_parameters
 from tocsin.dispatch.live import Live, catching_up
 from tocsin.flow.model import Micros
 from tocsin.flow.program import Program
+from tocsin.notify.channel import DeliveryFailed, FailureReason
 from tocsin.notify.tools import Tools
 from tocsin.store import channelhealth, deliveries
 from tocsin.store.deliveries import Delivery
@@ -273,11 +274,37 @@ class Worker:
     async def _record(self) -> None:
         while self._results:
             some = self._results[:RECORDED_AT_ONCE]
-            endings = await self._store.write(partial(self._recording.record, results=some))
-            del self._results[: len(some)]
-            for result in some:
-                self._let_go(result.delivery)
-            self._recording.count(endings)
+            try:
+                await self._record_together(some)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one result's fault: the others must not be sent again for it
+                hide_parameters(error)
+                self._log.error("results could not be recorded together", exc_info=error)
+                for result in some:
+                    await self._record_alone(result)
+
+    async def _record_alone(self, result: Result) -> None:
+        try:
+            await self._record_together([result])
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - sent again and again is worse than given up and seen
+            hide_parameters(error)
+            self._log.error("a result could not be recorded", delivery=result.delivery.id, exc_info=error)
+            failure = DeliveryFailed(
+                FailureReason.OTHER, "what came of it could not be recorded: see Tocsin's log", permanent=True
+            )
+            self._results[0] = result = Result(delivery=result.delivery, type=result.type, failure=failure)
+            await self._record_together([result])
+
+    async def _record_together(self, some: list[Result]) -> None:
+        """The first ones of those that wait."""
+        endings = await self._store.write(partial(self._recording.record, results=some))
+        del self._results[: len(some)]
+        for result in some:
+            self._let_go(result.delivery)
+        self._recording.count(endings)
 
     async def _record_for_ever(self) -> None:
         while True:
