@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import choice, growth, ingest, live, notify, report, templates
+from bench import choice, cluster, growth, ingest, live, notify, report, templates
 from bench import compile as compiling
 from bench import store as storing
 from bench.scale import FULL, QUICK, Scale
@@ -57,6 +57,7 @@ PARTS: Mapping[str, Measure] = {
     "store": _store,
     "compile": _compile,
     "live": live.measure,
+    "cluster": cluster.measure,
     "notify": notify.measure,
     "templates": _templates,
 }

@@ -77,8 +77,11 @@ class _Bench:
         self._resources += len(documents)
 
     def _create(self, document: dict[str, Any]) -> int:
-        path = f"/apis/tocsin.dev/v1alpha1/namespaces/{document['metadata']['namespace']}"
-        status, _ = self._plane.call("POST", f"{path}/{load_crds()[document['kind']].plural}", document)
+        crd, version = load_crds().get(document["kind"]), document["apiVersion"]
+        plural = f"{document['kind'].lower()}s" if crd is None else crd.plural  # a ConfigMap or Secret
+        root = f"/api/{version}" if crd is None else f"/apis/{version}"
+        path = f"{root}/namespaces/{document['metadata']['namespace']}/{plural}"
+        status, _ = self._plane.call("POST", path, document)
         return int(status)
 
     def run(self, prefix: str, *, changes: int) -> dict[str, float]:

@@ -52,6 +52,14 @@ BUDGETS: Mapping[str, Line] = {
     "compile_seconds": Line(what="all resources compiled from nothing", unit="s", most=10),
     "compile_change_seconds": Line(what="one changed resource compiled", unit="ms", most=0.050, scale=1e3),
     "live_worst_seconds": Line(what="changed file in force, worst", unit="s", most=1),
+    "cluster_live_p99_seconds": Line(
+        what="kubectl apply to alerts that feel it, among 2,000 objects, 99th percentile", unit="s", most=1
+    ),
+    "cluster_large_start_seconds": Line(
+        what="cold start on a cluster with 10,000 objects", unit="s", most=30
+    ),
+    "cluster_large_memory_mib": Line(what="its memory at the highest", unit="MiB", most=600),
+    "cluster_large_live_worst_seconds": Line(what="one change among them in force, worst", unit="s", most=1),
     "notify_p99_seconds": Line(
         what="posted alert to notification, 100 groups/s, 99th percentile", unit="ms", most=0.3, scale=1e3
     ),

@@ -101,6 +101,25 @@ def test_bug_056_references_across_namespaces_need_consent(tocsin: Callable[...,
     )
 
 
+def test_bug_056_a_selector_of_everything_ends_at_its_namespace(tocsin: Callable[..., Tocsin]) -> None:
+    """A window that selects all, in another namespace, covers nothing here, and says that it matches nothing."""
+    window = """---
+apiVersion: tocsin.dev/v1alpha1
+kind: MaintenanceWindow
+metadata: {name: all, namespace: team-b}
+spec:
+  mode: Maintenance
+  schedule: {start: '2020-01-01T00:00', duration: 24h, recurrence: 'FREQ=DAILY'}
+  integrationSelector: {}
+"""
+    instance = tocsin({"m.yaml": integration("shared", "monitoring", "{type: webhook}") + window})
+    post(instance, "monitoring/shared", {"title": "x"})
+    (group,) = instance.groups()
+    assert not group["suppressed"]
+    _, findings = lint(instance.folder)
+    assert [one["reason"] for one in findings if one["name"] == "all"] == ["SelectorMatchesNothing"]
+
+
 def test_bug_058_the_trace_says_why_an_alert_took_the_default_route(tocsin: Callable[..., Tocsin]) -> None:
     spec = integration("am", spec="{type: alertmanager}") + route(
         "http", "{name: am}", '{{ payload.commonLabels.alertname == "HttpServiceUnavailable" }}'
