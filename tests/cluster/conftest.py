@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 BUILD_SECONDS = 1_500
 
 # importlib import mode knows no packages in tests/: shared modules are loaded by path, once.
-for _name in ("cluster_binaries", "cluster_plane", "cluster_world", "cluster_fleet"):
+for _name in ("cluster_binaries", "cluster_plane", "cluster_world", "cluster_fleet", "cluster_pods"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, HERE / f"{_name.removeprefix('cluster_')}.py")
         assert _spec is not None and _spec.loader is not None
@@ -28,7 +28,8 @@ for _name in ("cluster_binaries", "cluster_plane", "cluster_world", "cluster_fle
 from cluster_binaries import Missing, client_binaries, plane_binaries
 from cluster_fleet import Fleet
 from cluster_plane import Plane
-from cluster_world import Operated, World
+from cluster_pods import Pods, Sink
+from cluster_world import CHART, Operated, World
 
 from tocsin.api.crds import load_crds
 
@@ -102,3 +103,48 @@ def fleet(world: World, tmp_path: Path, postgresql_url: str) -> Iterator[Fleet]:
     yield made
     for process in made.processes:
         process.close()
+
+
+@pytest.fixture
+def restricted(world: World) -> World:
+    """A namespace that refuses every pod that does not keep to Pod Security `restricted`."""
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    world.plane.kubectl("label", "namespace", world.namespace, label)
+    return world
+
+
+@pytest.fixture
+def release(restricted: World) -> Iterator[Callable[..., World]]:
+    """Installs or upgrades the release `tocsin` in the test's namespace; uninstalls what is left of it."""
+
+    def install(*values: str, chart: Path = CHART) -> World:
+        settings = [word for value in ("crds.enabled=false", *values) for word in ("--set", value)]
+        restricted.plane.helm(
+            "upgrade", "--install", "tocsin", str(chart), "-n", restricted.namespace, *settings
+        )
+        return restricted
+
+    yield install
+    restricted.plane.helm("uninstall", "tocsin", "-n", restricted.namespace, check=False)
+
+
+@pytest.fixture
+def installed(world: World, tmp_path: Path) -> Iterator[Callable[..., Pods]]:
+    """`helm install` with these values, beside the CRDs that are there."""
+    pods = Pods(world, tmp_path)
+
+    def install(*values: str) -> Pods:
+        settings = [word for value in ("crds.enabled=false", *values) for word in ("--set", value)]
+        world.plane.helm("install", "tocsin", str(CHART), "-n", world.namespace, *settings)
+        return pods
+
+    yield install
+    pods.close()
+    world.plane.helm("uninstall", "tocsin", "-n", world.namespace, check=False)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as server:
+        yield server
+        server.shutdown()

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,6 @@ GOLDENS = ROOT / "tests" / "chart" / "golden"
 CASES = sorted(path.name.removesuffix(".in.yaml") for path in GOLDENS.glob("*.in.yaml"))
 # Kinds of others, whose CRDs are not on this server.
 FOREIGN = ("cert-manager.io", "gateway.networking.k8s.io", "gateway.nginx.org", "monitoring.coreos.com")
-
-
-@pytest.fixture
-def restricted(world: World) -> World:
-    """A namespace that refuses every pod that does not keep to Pod Security `restricted`."""
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    world.plane.kubectl("label", "namespace", world.namespace, label)
-    return world
-
-
-@pytest.fixture
-def release(restricted: World) -> Iterator[Callable[..., World]]:
-    """Installs or upgrades the release `tocsin` in the test's namespace; uninstalls what is left of it."""
-
-    def install(*values: str, chart: Path = CHART) -> World:
-        settings = [word for value in ("crds.enabled=false", *values) for word in ("--set", value)]
-        restricted.plane.helm(
-            "upgrade", "--install", "tocsin", str(chart), "-n", restricted.namespace, *settings
-        )
-        return restricted
-
-    yield install
-    restricted.plane.helm("uninstall", "tocsin", "-n", restricted.namespace, check=False)
 
 
 def names(world: World, kind: str) -> set[str]:
@@ -175,27 +152,6 @@ def test_a_release_can_be_installed_from_its_files(plane: Plane, tmp_path: Path)
     plane.helm("install", "packed", str(archive), "--dry-run=server", "--set", "crds.enabled=false")
 
 
-def test_people_with_view_and_edit_have_tocsins_kinds(release: Callable[..., World]) -> None:
-    """By aggregation: `view` reads, `edit` writes, nobody writes a status."""
-    world = release()
-    namespace = world.namespace
-    world.kubectl("create", "serviceaccount", "reader")
-    world.kubectl("create", "serviceaccount", "writer")
-    for name, role in (("reader", "view"), ("writer", "edit")):
-        account = f"--serviceaccount={namespace}:{name}"
-        world.kubectl("create", "rolebinding", name, f"--clusterrole={role}", account)
-
-    def can(name: str, verb: str, *what: str) -> bool:
-        user = f"--as=system:serviceaccount:{namespace}:{name}"
-        return world.kubectl("auth", "can-i", verb, *what, user, check=False).strip() == "yes"
-
-    until(lambda: can("reader", "list", "integrations.tocsin.dev"), "aggregation")
-    until(lambda: can("writer", "create", "alertroutes.tocsin.dev"), "aggregation")
-    assert not can("reader", "create", "integrations.tocsin.dev")
-    assert can("writer", "delete", "maintenancewindows.tocsin.dev")
-    assert not can("writer", "patch", "integrations.tocsin.dev", "--subresource=status")
-
-
 def test_what_helm_test_does_succeeds(world: World, tocsin: Callable[..., Operated], tmp_path: Path) -> None:
     """Its Integration gets its endpoint Secret; its script posts through that URL, and sees the group open and close."""
     running = tocsin(wait=True)
@@ -288,19 +244,3 @@ def test_the_webhook_becomes_trusted_and_stays_so(release: Callable[..., World],
     assert bundle() == plane.authority.read_text()
     release("log.level=debug")
     assert bundle() == plane.authority.read_text()
-
-
-def test_the_one_pod_may_not_touch_the_webhook(release: Callable[..., World]) -> None:
-    """Nor may the Job touch anything else."""
-    world = release()
-
-    def can(account: str, verb: str, what: str) -> bool:
-        user = f"--as=system:serviceaccount:{world.namespace}:{account}"
-        return world.kubectl("auth", "can-i", verb, what, user, check=False).strip() == "yes"
-
-    own = f"validatingwebhookconfigurations/{world.namespace}-tocsin"
-    assert can("tocsin-trust", "patch", own)
-    assert not can("tocsin", "patch", own)
-    assert not can("tocsin-trust", "patch", "validatingwebhookconfigurations/another")
-    assert not can("tocsin-trust", "get", "secrets/tocsin-keys")
-    assert not can("tocsin-trust", "list", "secrets")
