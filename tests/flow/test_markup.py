@@ -49,12 +49,26 @@ def test_values_are_no_disguised_links_in_markdown(channel: str) -> None:
     looks = shown(
         channel,
         "[run]({{ payload.url }}) {{ payload.name }}",
-        {"url": "https://x/", "name": "[FIRING:1] [bank](https://evil) ![](https://e) [a][b] @all a@b.example"},
+        {
+            "url": "https://x/",
+            "name": "[FIRING:1] [bank](https://evil) ![](https://e) [a][b] @all a@b.example",
+        },
     )
     gap = "\u200b"
     assert looks.message == (
         f"[run](https://x/) [FIRING:1] [bank]{gap}(https://evil) ![]{gap}(https://e) [a]{gap}[b] @{gap}all a@b.example"
     )
+
+
+def test_values_are_no_disguised_links_in_mails() -> None:
+    """A link that shows another place than it leads to is a template's or none; mails mention nobody, `@` stays."""
+    looks = shown(
+        "email",
+        "[run]({{ payload.url }}) {{ payload.name }}",
+        {"url": "https://x/", "name": "[https://bank](https://evil) [a][b] @all <b>a</b>"},
+    )
+    gap = "\u200b"
+    assert looks.message == f"[run](https://x/) [https://bank]{gap}(https://evil) [a]{gap}[b] @all <b>a</b>"
 
 
 def test_what_the_web_shows_is_as_harmless_inside_other_channels() -> None:

@@ -22,6 +22,7 @@ from tocsin.flow.escalation.effects import (
     ResolveGroup,
     TookTurn,
     Trigger,
+    in_words,
 )
 from tocsin.flow.escalation.rehearsal import rehearsed
 from tocsin.flow.escalation.snapshot import Snapshot, take
@@ -100,11 +101,11 @@ def _carry_out(scene: Scene, group: Brief, run: chain.Run, effect: Effect) -> No
         case Log():
             scene.ledger.log(group.number, effect, scene.now)
         case Notify():
-            reason = f"step {effect.step} of EscalationChain {run.snapshot.chain}"
+            reason = _reason(run, effect.step)
             personals.begin(scene, group, effect.responder, effect.importance, reason=reason)
         case Publish():
-            reason = f"step {effect.step} of EscalationChain {run.snapshot.chain}"
-            post(scene, group, effect, run.started_at, Order(step=effect.step, reason=reason))
+            order = Order(step=effect.step, reason=_reason(run, effect.step))
+            post(scene, group, effect, run.started_at, order)
         case Trigger():
             what = WebhookOrder(event=WebhookTrigger.ESCALATION, at=scene.now, step=effect.step)
             key = f"{group.number}/{run.started_at}/{effect.step}"
@@ -113,6 +114,11 @@ def _carry_out(scene: Scene, group: Brief, run: chain.Run, effect: Effect) -> No
             scene.ledger.turns[effect.chain, effect.step] = effect.responder
         case ResolveGroup():
             scene.ledger.resolved.add(group.number)
+
+
+def _reason(run: chain.Run, step: str) -> str:
+    """Why one is told, in the words of a message."""
+    return f"{in_words(step)} of EscalationChain {run.snapshot.chain}"
 
 
 def post(scene: Scene, group: Brief, effect: Publish, at: Micros, order: Order) -> None:

@@ -29,6 +29,11 @@ def markdown(text: str) -> str:
     return unmentioned(_LINK.sub("]" + GAP, text)).replace("<", "<" + GAP)
 
 
+def mail(text: str) -> str:
+    """Links come apart in e-mail as well; tags are escaped there, and nobody is mentioned."""
+    return _LINK.sub("]" + GAP, text)
+
+
 def unmentioned(text: str) -> str:
     """`@name` as text, in tools that would call people by it."""
     return _MENTION.sub("@" + GAP, text)
@@ -41,9 +46,10 @@ ESCAPES: Mapping[str, Callable[[str], str]] = MappingProxyType(
         "mattermost": markdown,
         "discord": markdown,
         "msteams": markdown,
+        "email": mail,
     }
 )
-"""By channel of appearance templates; the others have no markup, or escape what comes out (e-mail, the web)."""
+"""By channel of appearance templates; the others have no markup, or escape what comes out (the web)."""
 
 
 def harmless(channel: str, value: Any) -> Any:
