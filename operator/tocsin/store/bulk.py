@@ -8,7 +8,7 @@ and built once.
 # ruff: noqa: S608 - the names in these texts come from tables.py, the values are always parameters
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from itertools import chain
@@ -103,6 +103,20 @@ def insert_together(
                 cursor.execute(text, tuple(chain.from_iterable(some)))
                 written += cursor.rowcount
     return written
+
+
+def upsert_together(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: tuple[str, ...]
+) -> None:
+    """As `insert_together`; where the key is there, all other given columns take the new values.
+
+    No two rows may have the same key.
+    """
+    if rows:
+        columns = tuple(rows[0])
+        changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+        conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changed}"
+        insert_together(connection, table, columns, [tuple(row.values()) for row in rows], conflict)
 
 
 class Cursor(Protocol):

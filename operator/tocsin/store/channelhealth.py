@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, delete, func, select
 
 from tocsin.flow.model import Micros
-from tocsin.store import dialects
+from tocsin.store import bulk, dialects
 from tocsin.store.tables import channel_health
 from tocsin.store.text import clean, cut
 
@@ -43,7 +43,7 @@ def succeeded(connection: Connection, channels: Iterable[str], at: Micros) -> No
         }
         for channel in sorted(set(channels))
     ]
-    dialects.upsert_at_once(connection, channel_health, rows, key=["channel"])
+    bulk.upsert_together(connection, channel_health, rows, key=("channel",))
 
 
 def failure(connection: Connection, channel: str, at: Micros, *, reason: str, error: str) -> None:

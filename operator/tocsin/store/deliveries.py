@@ -167,22 +167,16 @@ def claim(  # noqa: PLR0913 - who, what, how much, when, how long
     `without`: channels that are to wait.
     """
     wanted = [_PENDING, delivery.c.due_at <= now, *_of(kinds, without)]
-    rows = (
-        connection.execute(
-            select(delivery)
-            .where(*wanted)
-            .order_by(delivery.c.due_at, delivery.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        .mappings()
-        .all()
+    due = (
+        select(delivery.c.id)
+        .where(*wanted)
+        .order_by(delivery.c.due_at, delivery.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    if not rows:
-        return ()
-    connection.execute(
+    rows = connection.execute(
         update(delivery)
-        .where(delivery.c.id.in_([row["id"] for row in rows]))
+        .where(delivery.c.id.in_(due))
         .values(
             due_at=now + lease,
             claimed_by=owner,
@@ -190,16 +184,9 @@ def claim(  # noqa: PLR0913 - who, what, how much, when, how long
             attempts=delivery.c.attempts + 1,
             first_attempt_at=func.coalesce(delivery.c.first_attempt_at, now),
         )
-    )
-    return tuple(
-        msgspec.structs.replace(
-            _delivery(row),
-            due_at=Micros(now + lease),
-            attempts=row["attempts"] + 1,
-            first_attempt_at=now if row["first_attempt_at"] is None else Micros(row["first_attempt_at"]),
-        )
-        for row in rows
-    )
+        .returning(delivery)
+    ).mappings()
+    return tuple(sorted((_delivery(row) for row in rows), key=lambda one: one.id))
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome]) -> frozenset[int]:

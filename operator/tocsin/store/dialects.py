@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-_ROWS = 100
-
 
 def is_postgresql(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
@@ -36,20 +34,6 @@ def upsert(
     statement = insert(connection, table)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), list(rows))
-
-
-def upsert_at_once(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
-) -> None:
-    """As `upsert`, in statements of many rows: while others work, each statement waits for the interpreter's lock.
-
-    No two rows may have the same key.
-    """
-    for at in range(0, len(rows), _ROWS):
-        some = list(rows[at : at + _ROWS])
-        statement = insert(connection, table).values(some)
-        changed = {name: statement.excluded[name] for name in some[0] if name not in key}
-        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
 
 
 def lock_key(*parts: object) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, literal_column, or_, select, upda
 
 from tocsin.flow.groups import State
 from tocsin.flow.model import Micros
-from tocsin.store import dialects, states
+from tocsin.store import bulk, states
 from tocsin.store.tables import alert_group, group_tally, posted
 from tocsin.store.text import clean
 
@@ -49,7 +49,7 @@ def put_all(connection: Connection, messages: Iterable[Posted]) -> None:
         }
         for message in messages
     ]
-    dialects.upsert_at_once(connection, posted, rows, key=["group_id", "channel"])
+    bulk.upsert_together(connection, posted, rows, key=("group_id", "channel"))
 
 
 def get(connection: Connection, group: int, channel: str) -> Posted | None:

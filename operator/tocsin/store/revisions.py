@@ -90,14 +90,17 @@ def publish(connection: Connection, flow: Flow, epoch: int, *, expected: int | N
     return Revision(number=number, digest=flow.digest, epoch=epoch, published_at=now)
 
 
+_CURRENT = (  # built once: asked for many times a second
+    select(revision, manifest_table.c.digest)
+    .join(manifest_table, manifest_table.c.id == revision.c.manifest_id)
+    .order_by(revision.c.number.desc())
+    .limit(1)
+)
+
+
 def current(connection: Connection) -> Revision | None:
     """The newest revision, None before the first."""
-    row = connection.execute(
-        select(revision, manifest_table.c.digest)
-        .join(manifest_table, manifest_table.c.id == revision.c.manifest_id)
-        .order_by(revision.c.number.desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_CURRENT).first()
     if row is None:
         return None
     return Revision(

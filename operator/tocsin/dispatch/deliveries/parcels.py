@@ -12,6 +12,7 @@ from tocsin.flow.model import Micros
 from tocsin.notify.channel import DeliveryFailed
 from tocsin.notify.message import Message, Recipient, Sent
 from tocsin.store.deliveries import Delivery
+from tocsin.store.posted import Posted
 
 UNKNOWN = "unknown"
 """The type of a channel that is not declared any more."""
@@ -49,12 +50,16 @@ def order_of(data: str) -> Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a message says of its group, to be remembered with it. `digest` changes with anything that it says."""
+    """What a message says of its group, to be remembered with it. `digest` changes with anything that it says.
+
+    `there`: the group's message in this channel as it was before.
+    """
 
     group: int
     state: State
     alerts_count: int
     digest: str
+    there: Posted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

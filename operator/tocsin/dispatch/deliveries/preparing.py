@@ -199,6 +199,7 @@ class Preparing:
                 state=subject.group.state,
                 alerts_count=subject.group.alerts_count,
                 digest=digest_of(message),
+                there=self._posted(delivery),
             ),
         )
 

@@ -186,20 +186,16 @@ def _post(connection: Connection, endings: Sequence[Ending], now: Micros) -> Non
             said[delivery.group, delivery.channel] = (ending, shown)
     if not said:
         return
-    numbers = sorted({group for group, _ in said})
-    present = {(one.group, one.channel): one for one in posted.list_posted(connection, numbers)}
-    messages = {
-        place: _message(ending, shown, present.get(place), now) for place, (ending, shown) in said.items()
-    }
+    messages = {place: _message(ending, shown, now) for place, (ending, shown) in said.items()}
     posted.put_all(connection, messages.values())
-    state_of = groups.states_of(connection, numbers)
+    state_of = groups.states_of(connection, sorted({group for group, _ in said}))
     late = [place for place, one in messages.items() if state_of.get(one.group, one.state) is not one.state]
     deliveries.enqueue_updates(connection, late, now)
 
 
-def _message(ending: Ending, shown: Shown, there: Posted | None, now: Micros) -> Posted:
+def _message(ending: Ending, shown: Shown, now: Micros) -> Posted:
     """The first message of a group in a channel is the one that is kept up to date."""
-    sent, parcel = ending.result.sent, ending.result.parcel
+    sent, parcel, there = ending.result.sent, ending.result.parcel, shown.there
     reference = sent.reference if sent is not None else ""
     edited = parcel is not None and parcel.reference != "" and parcel.way.edits
     if there is not None and not (edited and reference):

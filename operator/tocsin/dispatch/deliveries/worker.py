@@ -152,9 +152,9 @@ class Worker:
             while not self._stopping:
                 self._woken.clear()
                 self._turned = time.monotonic()
-                if await self._patiently(self.step):
-                    await asyncio.sleep(max(self._turned + CLAIM_EVERY - time.monotonic(), 0))
-                else:
+                claimed = await self._patiently(self.step) or 0
+                await asyncio.sleep(max(self._turned + CLAIM_EVERY - time.monotonic(), 0) if claimed else 0)
+                if claimed < BATCH:
                     await self._wait(LOOK_EVERY)
         finally:
             chores.cancel()
