@@ -93,9 +93,11 @@ class _Bench:
             kubeconfig=self._plane.kubeconfig,
             namespaced=False,
             arguments=("--lease-namespace", "default", "--lease-name", prefix),
+            wait=False,
         )
         try:
             running.start()
+            self._world.until(running.is_ready, "alerts are taken", seconds=600)
             start = time.monotonic() - started
             self._await_statuses(running)
             programmed, live = self._changes(running, changes)
