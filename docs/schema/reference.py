@@ -130,7 +130,7 @@ def _form(schema: Schema) -> str:
         case "object" if "additionalProperties" in schema:
             return f"map of up to {schema['maxProperties']}: {_form(schema['additionalProperties'])}"
         case "object":
-            return _closed(schema) or ("object" if schema["properties"] else "empty object")
+            return _closed(schema) or ("object" if "properties" in schema else "empty object")
         case "string":
             return _text(schema)
         case "integer" if "maximum" in schema:

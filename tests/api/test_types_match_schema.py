@@ -54,15 +54,15 @@ def structure(schema, *, closed=False):
 def values(schema):
     """Values that a schema accepts."""
     match schema["type"]:
-        case "object" if "properties" in schema:
+        case "object" if "additionalProperties" in schema:
+            return st.dictionaries(TEXT, values(schema["additionalProperties"]), max_size=2)
+        case "object":
             required = set(schema.get("required", ()))
-            inner = {name: values(place) for name, place in schema["properties"].items()}
+            inner = {name: values(place) for name, place in schema.get("properties", {}).items()}
             return st.fixed_dictionaries(
                 {name: inner[name] for name in inner if name in required},
                 optional={name: inner[name] for name in inner if name not in required},
             )
-        case "object":
-            return st.dictionaries(TEXT, values(schema["additionalProperties"]), max_size=2)
         case "array":
             least = schema.get("minItems", 0)
             return st.lists(values(schema["items"]), min_size=least, max_size=max(least, 2))
