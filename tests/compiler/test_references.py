@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from compiler_cases import NOW, compile_text, inventory_of, manifest, reasons, report_of
 
@@ -111,8 +113,6 @@ def test_a_text_in_a_config_map_reaches_the_integration_through_an_alert_templat
 def test_unknown_secrets_are_no_finding_offline() -> None:
     """A folder without the cluster's Secrets is checked without complaining of each."""
     text = manifest("Integration", "web", "{type: webhook, auth: {tokenSecretRef: {name: s, key: t}}}")
-    from dataclasses import replace
-
     inventory = inventory_of(text)
     online = compile_flow(inventory, types=load_types(), now=NOW)
     assert [f.reason for f in report_of(online, "Integration", "web").findings] == ["RefNotFound"]
@@ -120,6 +120,14 @@ def test_unknown_secrets_are_no_finding_offline() -> None:
         replace(inventory, secrets_known=False), types=load_types(), now=NOW, previous=online
     )
     assert report_of(offline, "Integration", "web").findings == ()
+
+
+def test_a_key_that_a_secret_of_the_folder_lacks_is_a_finding_offline() -> None:
+    """The Secret is there to be looked into: a misspelt key is found before anybody needs it."""
+    text = manifest("Integration", "web", "{type: webhook, auth: {tokenSecretRef: {name: s, key: tokn}}}")
+    folder = inventory_of(text).with_secret("default", "s", {"token": "digest"})
+    found = compile_flow(replace(folder, secrets_known=False), types=load_types(), now=NOW)
+    assert [f.reason for f in report_of(found, "Integration", "web").findings] == ["RefNotFound"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ _FORMS = {
     r"^([0-9]{1,4}d|[0-9]{1,6}[hms])+\Z": "numbers with units d, h, m or s, for example 1h30m",
     r"^[-._a-zA-Z0-9]+\Z": "letters, digits, -, _ and .",
     r"^[-A-Za-z0-9]+\Z": "letters, digits and -",
+    r"^https?://[-A-Za-z0-9_.:\[\]]+([/?][!-~]*)?\Z": "a URL with http or https and without user and password, as in "
+    "https://example.com/hook",
+    r"^[-A-Za-z0-9_.+=/!#%&'*?{|}~]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?\Z": "an e-mail address alone, as in "
+    "ann@example.com",
+    r"^[+][1-9][0-9]{2,14}\Z": "a phone number with + and country code, digits alone, as in +4930123456",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z": "a time of day from 00:00 to 23:59, as in 09:00",
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[-+][0-9]{2}:[0-9]{2})?\Z": "a date and time, as in "
+    "2026-11-25T09:00",
     "date-time": "an RFC 3339 time, for example 2026-11-25T22:00:00Z",
 }
 _SHOWN = 40

@@ -177,6 +177,8 @@ class Schema:
         length = len(value)
         if self.longest is not None and length > self.longest:
             report.add(path, Problem.TOO_LONG, messages.too_long(length, self.longest))
+        elif value and self.pattern is not None and not self.pattern.search(value):
+            report.add(path, Problem.INVALID_VALUE, messages.wrong_form(value, self.pattern.pattern))
         elif self.shortest is not None and length < self.shortest:
             report.add(path, Problem.TOO_SHORT, messages.too_short(length, self.shortest))
         elif self.pattern is not None and not self.pattern.search(value):

@@ -154,7 +154,10 @@ class Reader:
         return self._inventory.config_maps.get((namespace, name))
 
     def secret_digest(self, namespace: str, name: str, key: str) -> str | None:
-        """The keyed digest; "" where Secrets are not known at all; None if the key is missing."""
+        """The keyed digest; "" where Secrets are not known at all, nor this one; None if the key is missing."""
         self.seen.add(secret_key(namespace, name, key))
         found = self._inventory.secrets.get((namespace, name, key))
-        return "" if found is None and not self._inventory.secrets_known else found
+        if found is not None or self._inventory.secrets_known:
+            return found
+        there = any((namespace, name) == secret[:2] for secret in self._inventory.secrets)
+        return None if there else ""
