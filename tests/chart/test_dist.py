@@ -191,12 +191,15 @@ def test_the_bill_of_materials_is_that_of_what_runs(dist: Path) -> None:
 
 
 def test_what_is_installed_is_what_the_bill_says(dist: Path) -> None:
-    """The project's own list of dependencies is covered by it."""
+    """The project's own list of dependencies is covered by it, and of what is optional there is nothing."""
     metadata = wheel(dist).read(f"tocsin-{__version__}.dist-info/METADATA").decode()
-    needed = {
-        re.split(r"[\[<>=; ]", line, maxsplit=1)[0]
-        for line in re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
-    }
+    lines = re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
+    needed, optional = (
+        {re.split(r"[\[<>=; ]", line, maxsplit=1)[0] for line in lines if ("extra ==" in line) is of_an_extra}
+        for of_an_extra in (False, True)
+    )
     bill = json.loads((dist / f"tocsin-{__version__}.cdx.json").read_text(encoding="utf-8"))
-    assert needed <= {component["name"] for component in bill["components"]}
+    listed = {component["name"] for component in bill["components"]}
+    assert needed <= listed
+    assert not optional & listed
     assert needed

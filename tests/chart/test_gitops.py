@@ -233,10 +233,11 @@ def test_examples_of_gitops_tools_are_yaml_of_their_kinds() -> None:
 
 
 def test_every_folder_of_examples_is_tested() -> None:
-    """Either it has payloads with what becomes of them, or it is one of those tested here."""
+    """Either it has payloads with what becomes of them, or it is one of those tested here or beside (helm)."""
     assert {
         folder.name for folder in EXAMPLES.iterdir() if folder.is_dir() and not (folder / "payloads").is_dir()
     } == {
         "argocd",
         "flux",
+        "helm",
     }
