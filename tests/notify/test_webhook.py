@@ -158,7 +158,12 @@ async def test_what_answers_mean(
         ("2.5", 2.5, 2.5),
         ("-5", 0, 0),
         ("999999999", 86_400, 86_400),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3_000, 3_600),
+        pytest.param(
+            format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True),
+            3_000,
+            3_600,
+            id="in an hour",
+        ),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
         ("soon", None, None),
         ("nan", None, None),
