@@ -14,11 +14,15 @@ from receiving import integration
 
 from tocsin.api.outgoingwebhook import Trigger
 from tocsin.console.metrics import StoreMetrics
+from tocsin.control.kubernetes.admission.judge import Judge
+from tocsin.control.kubernetes.admission.server import Desk
+from tocsin.control.kubernetes.problems import Signals
 from tocsin.dispatch.deliveries.meters import DeliveryMeters
 from tocsin.dispatch.deliveries.watchdog import pings
 from tocsin.dispatch.meters import EngineMeters, Meters
 from tocsin.dispatch.webhooks.attempt import Attempt
 from tocsin.dispatch.webhooks.attempt import Meters as WebhookMeters
+from tocsin.flow.model import Micros
 from tocsin.notify.channel import FailureReason
 from tocsin.problems import Problem, malformed, method_not_allowed, unavailable
 from tocsin.receive.environment import Environment
@@ -121,6 +125,16 @@ def _dispatcher(registry: CollectorRegistry) -> None:
     pings(registry).labels("sent").inc()
 
 
+def _operator(telemetry: Telemetry) -> None:
+    """The same of an operator."""
+    signals = Signals.create(telemetry)
+    signals.age.note("Integration")
+    signals.problems.report("Integration", "Forbidden", "cannot be listed")
+    signals.figures.count("status", "done")
+    signals.figures.objects = lambda: {("Integration", "accepted"): 1}
+    Desk(Judge({}, among=lambda: None, now=lambda: Micros(0)), telemetry)
+
+
 async def test_the_documentation_lists_every_metric_and_no_other(receiver) -> None:
     """Names, types and labels in docs/metrics.md are those of the registry."""
     running = await receiver(integration("a", heartbeat={"interval": "5m"}), integration("s", suspend=True))
@@ -130,6 +144,7 @@ async def test_the_documentation_lists_every_metric_and_no_other(receiver) -> No
     await running.request("GET", running.url("a", "heartbeat/"))
     registry = running.environment.telemetry.registry
     _dispatcher(registry)
+    _operator(running.environment.telemetry)
     StoreMetrics(running.store, running.live).register(registry)
     shown = documented()
     found = {}
