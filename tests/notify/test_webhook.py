@@ -158,12 +158,7 @@ async def test_what_answers_mean(
         ("2.5", 2.5, 2.5),
         ("-5", 0, 0),
         ("999999999", 86_400, 86_400),
-        pytest.param(
-            format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True),
-            3_000,
-            3_600,
-            id="in an hour",
-        ),
+        ("in an hour", 3_500, 3_600),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0),
         ("soon", None, None),
         ("nan", None, None),
@@ -174,6 +169,8 @@ async def test_when_to_come_back(
     endpoint: Endpoint, given: str, low: float | None, high: float | None
 ) -> None:
     """Seconds or a date, a day at most; nonsense is no answer."""
+    if given == "in an hour":
+        given = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     endpoint.script.append(Scripted(status=503, headers={"Retry-After": given}))
     async with channel(TARGET, secrets(endpoint)) as made:
         wait = (await failure(made.send(group(), NOBODY))).retry_after
