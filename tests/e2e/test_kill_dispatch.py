@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import sys
 import time
@@ -17,6 +18,8 @@ GROUPS_OF_EACH = 4
 """Fewer than would be bundled, for each person and channel."""
 
 KILLS = 4
+ALL = [(n, number) for number in range(GROUPS_OF_EACH) for n in range(TEAMS)]
+KEY = {"TOCSIN_SECRET_KEY": base64.b64encode(b"k" * 32).decode()}
 PLACES = ("chat", "push", "phone", "ticket", "room", "boss")
 """Every group is told in each of these, once."""
 
@@ -109,30 +112,24 @@ def groups_told(sink: Sink) -> dict[str, dict[str, set[str]]]:
     return found
 
 
-def test_whoever_is_due_is_told_although_tocsin_is_killed(tocsin: Callable[..., Tocsin], sink: Sink) -> None:
-    """Steps, rules of people, chat and webhooks of each group: told at least once, and always under one key. Once all is
-    told, another restart tells nothing.
-    """
-    chance = random.Random(5)
-    sink.delay = 0.03
-    instance = tocsin(manifests(sink.base), arguments=("--allow-outgoing", "127.0.0.1"))
-    urls = {n: instance.endpoints()[f"default/web-{n}"]["url"] for n in range(TEAMS)}
-    waiting = [(n, number) for number in range(GROUPS_OF_EACH) for n in range(TEAMS)]
-    opened: dict[int, set[str]] = defaultdict(set)
-    for kill in range(KILLS):
-        for n, number in waiting[kill::KILLS]:
-            answer = request("POST", urls[n], {"id": str(number), "title": f"{n}/{number}"})
-            assert answer.status == 200
-            opened[n].add(answer.json["alert_group_id"])
-            time.sleep(chance.uniform(0, 0.05))
-        time.sleep(chance.uniform(0, 1.2))
-        instance.kill()
-        instance.start()
-    groups = set().union(*opened.values())
-    instance.eventually(lambda: is_over(instance, groups), what="everybody is told")
+def open_groups(
+    instance: Tocsin, numbers: list[tuple[int, int]], opened: dict[int, set[str]], chance: random.Random
+) -> None:
+    """Posts an alert for each (team, number); `opened` takes the groups, by team."""
+    endpoints = instance.endpoints()
+    for n, number in numbers:
+        url = endpoints[f"default/web-{n}"]["url"]
+        answer = request("POST", url, {"id": str(number), "title": f"{n}/{number}"})
+        assert answer.status == 200
+        opened[n].add(answer.json["alert_group_id"])
+        time.sleep(chance.uniform(0, 0.05))
 
+
+def check_told(instance: Tocsin, sink: Sink, opened: dict[int, set[str]]) -> None:
+    """Every group is told in each place, under one key."""
     found = groups_told(sink)
     # On a machine so slow that a restart takes a minute, steps make way for newer ones; the log then says so.
+    groups = set().union(*opened.values())
     late = {group for group in groups if any("skipped" in e["details"] for e in log_of(instance, group))}
     for place in PLACES:
         for n in range(TEAMS):
@@ -140,10 +137,70 @@ def test_whoever_is_due_is_told_although_tocsin_is_killed(tocsin: Callable[..., 
     twice = [keys for told in found.values() for keys in told.values() if len(keys) > 1]
     assert not twice, "told under a second key"
 
+
+def figures(sink: Sink) -> None:
+    different = len({hit.key for hit in sink.hits})
+    sys.stdout.write(f"{KILLS} kills, {different} notifications, {len(sink.hits) - different} repeats\n")
+
+
+def test_whoever_is_due_is_told_although_tocsin_is_killed(tocsin: Callable[..., Tocsin], sink: Sink) -> None:
+    """Steps, rules of people, chat and webhooks of each group: told at least once, and always under one key. Once all is
+    told, another restart tells nothing.
+    """
+    chance = random.Random(5)
+    sink.delay = 0.03
+    instance = tocsin(manifests(sink.base), arguments=("--allow-outgoing", "127.0.0.1"))
+    opened: dict[int, set[str]] = defaultdict(set)
+    for kill in range(KILLS):
+        open_groups(instance, ALL[kill::KILLS], opened, chance)
+        time.sleep(chance.uniform(0, 1.2))
+        instance.kill()
+        instance.start()
+    groups = set().union(*opened.values())
+    instance.eventually(lambda: is_over(instance, groups), what="everybody is told")
+    check_told(instance, sink, opened)
+    figures(sink)
     came = len(sink.hits)
     instance.kill()
     instance.start()
     assert is_over(instance, groups)
     assert len(sink.hits) == came, "a restart is quiet"
-    different = len({hit.key for hit in sink.hits})
-    sys.stdout.write(f"{KILLS} kills, {different} notifications, {came - different} repeats\n")
+
+
+def test_no_step_is_done_twice_by_dispatchers_that_are_killed(
+    tocsin: Callable[..., Tocsin], sink: Sink, postgresql_url: str
+) -> None:
+    """Three dispatchers on PostgreSQL, two of them killed in turn: each step is done by one, under one key, and what a
+    killed one had in hand is done by the others.
+    """
+    chance = random.Random(6)
+    sink.delay = 0.03
+    arguments = ("--allow-outgoing", "127.0.0.1")
+    instance = tocsin(manifests(sink.base), arguments=arguments, database=postgresql_url, environment=KEY)
+    others = [
+        Tocsin(
+            folder=instance.folder,
+            database=postgresql_url,
+            arguments=arguments,
+            environment=KEY,
+            command=("dispatcher",),
+        )
+        for _ in range(2)
+    ]
+    opened: dict[int, set[str]] = defaultdict(set)
+    try:
+        for other in others:
+            other.start()
+        for kill in range(KILLS):
+            open_groups(instance, ALL[kill::KILLS], opened, chance)
+            time.sleep(chance.uniform(0, 1.2))
+            others[kill % 2].kill()
+            others[kill % 2].start(wait=False)
+        groups = set().union(*opened.values())
+        # What a dispatcher had claimed when it was killed is free after 30 s, runs of webhooks after 42 s.
+        instance.eventually(lambda: is_over(instance, groups), what="everybody is told", seconds=90)
+    finally:
+        for other in others:
+            other.close()
+    check_told(instance, sink, opened)
+    figures(sink)

@@ -6,12 +6,13 @@ import asyncio
 import base64
 
 import pytest
-from delivering import integration, responder, secret_ref
+from delivering import SECOND, integration, responder, secret_ref
 from hooking import Hooks, headers_of
 
 from tocsin.api.common import Identity
 from tocsin.api.outgoingwebhook import Trigger
 from tocsin.dispatch import triggers
+from tocsin.dispatch.webhooks.worker import lease_of
 from tocsin.flow.groups import AUTOMATIC, LogKind
 from tocsin.flow.model import Micros
 from tocsin.store import actions, deliveries, events
@@ -407,3 +408,13 @@ async def test_a_crash_between_sending_and_recording(hooks: Hooks) -> None:
     assert await hooks.later(61) == 1
     assert len(hooks.sink.hits) == 1
     assert await hooks.store.read(events.backlog) == 0
+
+
+async def test_a_run_waits_no_longer_for_a_dead_process_than_its_batch_could_take(hooks: Hooks) -> None:
+    """Eight runs of one group, one after another: with webhooks of 4 s a claim ends after 42 s, with one of 60 s after
+    490 s. So no other dispatcher repeats what is still on its way.
+    """
+    await hooks.apply(hooks.webhook())
+    assert lease_of(hooks.live.program) == 42 * SECOND
+    await hooks.apply(hooks.webhook("slow", timeout="60s"))
+    assert lease_of(hooks.live.program) == 490 * SECOND

@@ -36,8 +36,7 @@ BATCH = 8
 AT_ONCE = 4
 """Runs of one webhook, each for another group."""
 
-LEASE = 150 * SECOND
-"""Longer than a batch of the slowest webhook takes: 8 runs, 4 at once, a minute each."""
+SPARE = 10 * SECOND
 
 LOOK_EVERY = 0.2
 STORE_PAUSE = 0.5
@@ -130,7 +129,13 @@ class WebhookWorker:
         if catching_up(connection, program, now) is not None:
             return ()
         return deliveries.claim(
-            connection, self._owner, limit=BATCH, now=now, lease=LEASE, kinds=(WEBHOOK,), without=busy
+            connection,
+            self._owner,
+            limit=BATCH,
+            now=now,
+            lease=lease_of(program),
+            kinds=(WEBHOOK,),
+            without=busy,
         )
 
     async def _take_over(self) -> int:
@@ -211,6 +216,14 @@ class WebhookWorker:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+def lease_of(program: Program) -> int:
+    """Microseconds: longer than a batch takes, all of one group by the slowest webhook, and no longer than need be: so
+    long does a run wait whose process died.
+    """
+    slowest = max((webhook.timeout for webhook in program.targets.webhooks.values()), default=0)
+    return SPARE + BATCH * slowest
 
 
 def _secrets(connection: Connection, keys: KeyRing, wanted: Iterable[SecretKey]) -> Mapping[SecretKey, str]:
