@@ -92,7 +92,7 @@ class _Bench:
             folder=self._folder / prefix,
             kubeconfig=self._plane.kubeconfig,
             namespaced=False,
-            arguments=("--lease-namespace", "default", "--lease-name", prefix),
+            arguments=("--lease-namespace", "default", "--lease-name", prefix.replace("_", "-")),
             wait=False,
         )
         try:
