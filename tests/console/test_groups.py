@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import pytest
 from asking import Api
@@ -218,3 +219,16 @@ async def test_the_log_of_a_group(api: Start) -> None:
     page = await a.get(f"/alert_groups/{group}/log?perpage=2")
     rest = await a.get(f"/alert_groups/{group}/log?perpage=2&after={page['next_after']}")
     assert (len(page["results"]), [e["type"] for e in rest["results"]], rest["next_after"]) == (2, [0], None)
+
+
+async def test_moments_in_the_log_are_times_that_people_read(api: Start) -> None:
+    """The end of a silence is a time as all others of the API, or says that there is none."""
+    a = await api(integration())
+    group = await a.firing("u1")
+    await a.post(f"/alert_groups/{group}/silence", {"delay": 3600})
+    await a.post(f"/alert_groups/{group}/silence", {"delay": -1})
+    log = (await a.get(f"/alert_groups/{group}/log"))["results"]
+    first, last = [e for e in log if e["action"] == "silenced"]
+    end = datetime.fromisoformat(first["details"]["until"])
+    assert end - datetime.fromisoformat(first["time"]) == timedelta(hours=1)
+    assert last["details"]["until"] == "for ever"

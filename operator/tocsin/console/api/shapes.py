@@ -107,9 +107,14 @@ def log_document(entry: LogEntry, alert: str | None) -> Document:
         "author": entry.actor.name or None,
         "action_source": None if entry.actor.via is None else int(entry.actor.via),
         "reason": entry.reason,
-        "details": entry.details,
+        "details": {name: _shown(name, value) for name, value in entry.details.items()},
         "alert_id": alert,
     }
+
+
+def _shown(name: str, value: str) -> str | None:
+    """`until` is stored as microseconds; a silence "for ever" stays in words."""
+    return moment(int(value)) if name == "until" and value.isdecimal() else value
 
 
 def builtins(value: object) -> Any:
