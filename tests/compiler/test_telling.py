@@ -174,6 +174,26 @@ def test_a_person_is_told_by_their_own_mail() -> None:
     assert [contact.address for contact in made.contacts] == ["ada@b.c", "z@b.c"]
 
 
+def test_an_address_that_the_channel_is_sure_to_refuse_is_a_mistake() -> None:
+    """Found before anybody has to be called; the value itself may be private and is not repeated."""
+    calls = manifest(
+        "NotificationChannel",
+        "calls",
+        "{twilio: {accountSid: A, tokenSecretRef: {name: s, key: k}, from: '+49123'}}",
+    )
+    contacts = (
+        "[{name: a, channelRef: {name: mail}, address: nobody}, {name: b, channelRef: {name: mail}, address: a@b.c}, "
+        "{name: c, channelRef: {name: calls}, address: '0301234'}, {name: d, channelRef: {name: calls}, address: '+49301'}]"
+    )
+    ada = manifest("Responder", "ada", f"{{contacts: {contacts}}}")
+    found = report_of(compile_text(CHANNEL + calls + ada), "Responder", "ada").findings
+    assert [(one.field, one.reason) for one in found] == [
+        ("spec.contacts[0].address", "InvalidValue"),
+        ("spec.contacts[2].address", "InvalidValue"),
+    ]
+    assert "0301234" not in found[1].message
+
+
 def test_teams_belong_to_their_namespace() -> None:
     """A namespace that has no teams at all uses the word for something else: nothing is said there."""
     text = EVERYTHING + manifest("Integration", "b", "{type: webhook, team: sri}")

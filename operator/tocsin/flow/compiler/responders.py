@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tocsin.api.conditions import Hint, Reason
 from tocsin.api.durations import DAY, SECOND
 from tocsin.api.responder import Contact, ResponderSpec, Rule
@@ -11,6 +13,15 @@ from tocsin.flow.compiler.standing import Standing
 from tocsin.flow.model import ContactFragment, ResponderFragment, RuleFragment
 
 _WAIT = (SECOND, DAY)
+
+_ADDRESSES = {
+    "email": (re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+"), "an e-mail address alone, as in ann@example.com"),
+    "twilio": (
+        re.compile(r"[+][1-9][0-9]{2,14}"),
+        "a phone number with + and country code, as in +4930123456",
+    ),
+}
+"""Types of channel that are sure to refuse anything else."""
 
 
 def responder_of(spec: ResponderSpec, scope: Scope) -> ResponderFragment:
@@ -45,6 +56,8 @@ def _contact(contact: Contact, field: str, email: str, scope: Scope) -> ContactF
         until = "nothing reaches this person through this contact"
         address_secret = secret(contact.address_secret_ref, f"{field}.addressSecretRef", scope, until)
     address = contact.address
+    if channel.standing is not None and address:
+        _check_form(address, channel.standing.type, field, scope)
     if channel.standing is not None and not address and address_secret is None:
         address = email if channel.standing.type == "email" else ""
         if not address:
@@ -63,6 +76,14 @@ def _check_reachable(name: str, channel: Standing, field: str, scope: Scope) -> 
         f"NotificationChannel {name} ({channel.type}) needs the person's address: nothing reaches them through "
         "this contact until there is one",
     )
+
+
+def _check_form(address: str, kind: str, field: str, scope: Scope) -> None:
+    form, words = _ADDRESSES.get(kind, (None, ""))
+    if form is not None and form.fullmatch(address) is None:
+        scope.findings.error(
+            f"{field}.address", Reason.INVALID_VALUE, f"is not {words}: nothing reaches this person there"
+        )
 
 
 def _rules(
