@@ -44,6 +44,7 @@ async def test_they_are_live_and_say_so(server: FakeServer, start: Start) -> Non
             ("escalationchains", "all"),
         ):
             await until(lambda plural=plural, name=name: is_ready(server, plural, name))
+        await until(lambda: "onCall" in server.status("oncallschedules", "primary"))
         targets = tocsin.live.program.targets
         assert set(targets.chains) == {"n/all"}
         assert set(targets.responders) == {"n/ada"}
