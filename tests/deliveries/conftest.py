@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from delivering import Sink, World, new_database
-
-Make = Callable[..., Awaitable[World]]
+from delivering import Make, Sink, World, new_database
 
 
 @pytest.fixture

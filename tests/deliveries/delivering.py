@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -312,3 +312,7 @@ class World:
 
 def keys(hits: Iterable[Hit]) -> list[str]:
     return [hit.key for hit in hits]
+
+
+Make = Callable[..., Awaitable[World]]
+"""`await world(*objects)`, as the fixture gives it."""

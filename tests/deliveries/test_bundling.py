@@ -6,9 +6,8 @@ import itertools
 import json
 
 import pytest
-from delivering import MINUTE, START, Micros, Sink, World, integration, responder
+from delivering import MINUTE, START, Make, Micros, Sink, World, integration, responder
 
-from conftest import Make
 from tocsin.store import deliveries
 from tocsin.store.bundles import BUNDLED
 from tocsin.store.deliveries import NewDelivery

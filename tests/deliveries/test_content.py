@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from delivering import Sink, integration, obj, responder
+from delivering import Make, Sink, integration, obj, responder
 from sqlalchemy import update
 
-from conftest import Make
 from tocsin.dispatch.announcements import Announcement
 from tocsin.dispatch.deliveries import content
 from tocsin.flow.model import Micros

@@ -11,9 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from delivering import KEYS, Sink, World, integration
+from delivering import KEYS, Make, Sink, World, integration
 
-from conftest import Make
 from tocsin.dispatch.deliveries.traffic import IN_FLIGHT
 from tocsin.store import Store, clock, deliveries
 from tocsin.store.deliveries import DeliveryState, NewDelivery

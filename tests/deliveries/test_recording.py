@@ -7,9 +7,8 @@ import asyncio
 import sqlalchemy
 from aiosmtpd.handlers import Sink as Mailbox
 from aiosmtpd.smtp import SMTP
-from delivering import Sink, World, integration, obj
+from delivering import Make, Sink, World, integration, obj
 
-from conftest import Make
 from tocsin.flow.groups import LogKind
 from tocsin.store import logbook
 

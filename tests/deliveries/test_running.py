@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from delivering import Micros, Sink, World, integration
+from delivering import Make, Micros, Sink, World, integration
 
-from conftest import Make
 from tocsin.dispatch.clock import StoreClock
 from tocsin.dispatch.deliveries.traffic import PER_CHANNEL
 from tocsin.dispatch.deliveries.worker import Worker

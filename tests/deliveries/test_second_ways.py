@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from delivering import SECOND, Sink, integration, obj, responder, secret_ref
+from delivering import SECOND, Make, Sink, integration, obj, responder, secret_ref
 
-from conftest import Make
 from tocsin.store import channelhealth
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from delivering import CONSOLE, MINUTE, SECOND, Sink, integration, responder
+from delivering import CONSOLE, MINUTE, SECOND, Make, Sink, integration, responder
 
-from conftest import Make
 from tocsin.dispatch.deliveries import retry
 from tocsin.store import deliveries
 

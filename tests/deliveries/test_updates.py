@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from delivering import Micros, Sink, World, integration
+from delivering import Make, Micros, Sink, World, integration
 
-from conftest import Make
 from tocsin.store import deliveries, posted
 from tocsin.store.posted import Posted
 

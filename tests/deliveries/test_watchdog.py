@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from delivering import MINUTE, Micros, Sink, World, integration
+from delivering import MINUTE, Make, Micros, Sink, World, integration
 
-from conftest import Make
 from tocsin.dispatch.deliveries.watchdog import STUCK_AFTER, Watchdog, Watched
 from tocsin.store import timers
 
