@@ -6,17 +6,20 @@ import asyncio
 import base64
 
 import pytest
-from delivering import SECOND, integration, responder, secret_ref
+from delivering import SECOND, integration, obj, responder, secret_ref
 from hooking import Hooks, headers_of
 
 from tocsin.api.common import Identity
 from tocsin.api.outgoingwebhook import Trigger
 from tocsin.dispatch import triggers
 from tocsin.dispatch.webhooks.worker import lease_of
+from tocsin.flow.escalation.run import start
+from tocsin.flow.escalation.snapshot import take
 from tocsin.flow.groups import AUTOMATIC, LogKind
-from tocsin.flow.model import Micros
-from tocsin.store import actions, deliveries, events
+from tocsin.flow.model import Micros, Target
+from tocsin.store import actions, deliveries, escalations, events
 from tocsin.store.deliveries import DeliveryState
+from tocsin.store.escalations import Escalation
 from tocsin.store.events import Event
 
 SILENCED_FOR = 600_000_000
@@ -418,3 +421,28 @@ async def test_a_run_waits_no_longer_for_a_dead_process_than_its_batch_could_tak
     assert lease_of(hooks.live.program) == 42 * SECOND
     await hooks.apply(hooks.webhook("slow", timeout="60s"))
     assert lease_of(hooks.live.program) == 490 * SECOND
+
+
+async def test_whose_turn_it_is(hooks: Hooks) -> None:
+    """The next one of a round robin is named in the order of the escalation itself: by user name, who is there only."""
+    refs = [{"name": name} for name in ("ann", "bob", "gone")]
+    await hooks.apply(
+        integration(defaultRoute={"escalationChainRef": {"name": "chain"}}),
+        obj("EscalationChain", "chain", steps=[{"notifyNextResponder": {"responderRefs": refs}}]),
+        responder("ann", username="zoe"),
+        responder("bob", username="bob"),
+        hooks.webhook(),
+    )
+    group = (await hooks.alert()).number
+    targets = hooks.live.program.targets
+    snapshot = take(Target(escalation_chain="default/chain"), "default", targets)
+    run = start(snapshot, hooks.now)
+    row = Escalation(group=group, run=run, resume_at=None, seen_alert=None, finished_at=None)
+    await hooks.store.write(lambda c: escalations.put(c, [row]))
+    for last, expected in ((None, "bob"), ("default/bob", "zoe"), ("default/ann", "bob")):
+        if last is not None:
+            turn = {("default/chain", "0"): last}
+            await hooks.store.write(lambda c, turn=turn: escalations.take_turns(c, turn))
+        hooks.clock.moment = Micros(hooks.now + 1)
+        await hooks.ask_for(group)
+        assert [user["username"] for user in hooks.bodies()[-1]["users_to_be_notified"]] == [expected]

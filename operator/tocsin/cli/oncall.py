@@ -125,6 +125,7 @@ def _answer(
     schedule: ScheduleFragment, people: Mapping[str, ResponderFragment], start: Micros, end: Micros
 ) -> Answer:
     from tocsin.flow import oncall
+    from tocsin.flow.zones import exact_time
 
     calendar = None if schedule.calendar is None else _calendar(schedule.calendar)
     shifts = oncall.shifts(schedule, people, calendar, start, end)
@@ -133,13 +134,13 @@ def _answer(
         "resource": f"{schedule.namespace}/{schedule.name}",
         "time_zone": schedule.time_zone,
         "error": oncall.on_call(schedule, people, calendar, start).error or None,
-        "start": _text(start),
-        "end": _text(end),
+        "start": exact_time(start),
+        "end": exact_time(end),
         "shifts": [
-            {"start": _text(one.start), "end": _text(one.end), "on_call": list(one.responders)}
+            {"start": exact_time(one.start), "end": exact_time(one.end), "on_call": list(one.responders)}
             for one in shifts
         ],
-        "gaps": [{"start": _text(since), "end": _text(until)} for since, until in gaps],
+        "gaps": [{"start": exact_time(since), "end": exact_time(until)} for since, until in gaps],
     }
 
 
@@ -152,7 +153,3 @@ def _calendar(fragment: CalendarFragment) -> Calendar:
         return parse(fragment.text)
     except InvalidCalendar as problem:
         return unreadable(str(problem))
-
-
-def _text(moment: int) -> str:
-    return (_EPOCH + timedelta(microseconds=moment)).isoformat().replace("+00:00", "Z")

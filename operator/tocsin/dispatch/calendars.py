@@ -215,12 +215,12 @@ class Calendars:
             return fragment.url
         name = (secret.namespace, secret.name, secret.key)
         keys = self._store.keys
-        found = await self._store.read(lambda c: credentials.load_secrets(c, keys, [name]))
+        found = await self._store.read(lambda c: credentials.load_texts(c, keys, [name]))
         if name not in found:
             raise InvalidCalendar(
                 f"Secret {secret.namespace}/{secret.name} has no value for key {secret.key}"
             )
-        return found[name].decode("utf-8", "replace").strip()
+        return found[name]
 
     async def _forget(self, known: Mapping[str, Fetched], fragments: Mapping[str, CalendarFragment]) -> None:
         for key in [key for key in self._held if key not in fragments]:

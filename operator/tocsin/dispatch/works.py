@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tocsin.dispatch import escalations, events, personals
-from tocsin.dispatch.clock import MINUTE, SECOND
+from tocsin.dispatch.dispatcher import MOST_ATTEMPTS, back_off
 from tocsin.dispatch.scene import Scene
 from tocsin.flow.groups import Entry, LogKind
 from tocsin.flow.model import Micros
@@ -20,9 +20,8 @@ from tocsin.store.agenda import Agenda
 from tocsin.store.escalations import Escalation, Personal
 from tocsin.store.events import Event
 
-MOST_FAILURES = 15
-LONGEST_BACK_OFF = 5 * MINUTE
-"""With 15 attempts an escalation is given up some 40 minutes after its first failure."""
+MOST_FAILURES = MOST_ATTEMPTS
+"""As for timers: an escalation is given up some 40 minutes after its first failure."""
 
 
 class Item(Protocol):
@@ -108,7 +107,7 @@ class Escalations:
     def set_aside(self, connection: Connection, item: Escalation, reason: str, now: Micros) -> None:
         failures = item.failures + 1
         if failures < MOST_FAILURES:
-            again = Micros(now + back_off(failures))
+            again = Micros(now + back_off(failures + 1))
             stored.put(connection, [replace(item, failures=failures, resume_at=again)])
         else:
             stored.stop(connection, {item.group: item.run.started_at}, now)
@@ -172,7 +171,7 @@ class Personals:
     def set_aside(self, connection: Connection, item: Personal, reason: str, now: Micros) -> None:
         failures = item.failures + 1
         if failures < MOST_FAILURES:
-            again = Micros(now + back_off(failures))
+            again = Micros(now + back_off(failures + 1))
             stored.put_personal(connection, [replace(item, failures=failures, resume_at=again)])
         else:
             stored.stop_personal(connection, item.group, item.run.responder, now)
@@ -180,11 +179,6 @@ class Personals:
 
 
 WORKS: tuple[Work[Any], ...] = (Events(), Escalations(), Joined(), Personals())
-
-
-def back_off(failures: int) -> int:
-    """Microseconds until the next try."""
-    return min(int(2**failures) * SECOND, LONGEST_BACK_OFF)
 
 
 def _give_up(connection: Connection, group: int, reason: str, now: Micros) -> None:

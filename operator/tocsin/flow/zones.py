@@ -47,6 +47,11 @@ def utc_of(moment: Micros) -> datetime:
     return _EPOCH + timedelta(microseconds=moment)
 
 
+def exact_time(moment: int) -> str:
+    """`2026-07-01T12:00:00Z` (RFC 3339), with microseconds where there are some."""
+    return utc_of(Micros(moment)).isoformat() + "Z"
+
+
 def wall_time(moment: Micros, zone: tzinfo) -> datetime:
     """What a clock on the wall shows in `zone`, as a naive datetime."""
     return zone.fromutc(utc_of(moment).replace(tzinfo=zone)).replace(tzinfo=None, fold=0)

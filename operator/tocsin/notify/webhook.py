@@ -6,10 +6,10 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from tocsin.flow.model import ChannelFragment, Micros
+from tocsin.flow.zones import exact_time
 from tocsin.notify.calls import Vendor, encoded
 from tocsin.notify.channel import DeliveryFailed, FailureReason
 from tocsin.notify.message import Message, Recipient, Sent
@@ -110,6 +110,4 @@ def document_of(message: Message, recipient: Recipient) -> Document:
 
 
 def _moment(at: int | Micros | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at / 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+    return None if at is None else exact_time(at)

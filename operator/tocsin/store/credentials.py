@@ -91,6 +91,16 @@ def load_secrets(
     return found
 
 
+def load_texts(
+    connection: Connection, keys: KeyRing, names: Collection[SecretName]
+) -> Mapping[SecretName, str]:
+    """These secrets as text, as far as they are there; without white space around them, which files tend to have."""
+    if not names:
+        return {}
+    found = load_secrets(connection, keys, names)
+    return {name: value.decode("utf-8", "replace").strip() for name, value in found.items()}
+
+
 def delete_unreferenced(connection: Connection, referenced: Collection[SecretName]) -> int:
     """Delete every secret that the flow no longer refers to; how many."""
     gone = secret_digests(connection).keys() - set(referenced)

@@ -11,6 +11,7 @@ from tocsin.console.api.context import Document
 from tocsin.flow.groups import Mark
 from tocsin.flow.model import Micros
 from tocsin.flow.program import Program
+from tocsin.flow.zones import exact_time
 from tocsin.store import identities
 from tocsin.store.alerts import Alert
 from tocsin.store.groups import AlertGroup
@@ -22,9 +23,7 @@ _NOT_RECORDED: Document = {"slack": None, "slack_app": None, "telegram": None, "
 
 def moment(value: int | None) -> str | None:
     """RFC 3339 in UTC, with microseconds where there are some."""
-    if value is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=value)).isoformat().replace("+00:00", "Z")
+    return None if value is None else exact_time(value)
 
 
 def seconds(value: int) -> float | int:

@@ -124,15 +124,11 @@ class _Chat:
         wanted = {path: (key.namespace, key.name, key.key) for path, key in fragment.secrets.items()}
         store = self._context.store
 
-        def read(connection: Connection) -> Mapping[credentials.SecretName, bytes]:
-            return credentials.load_secrets(connection, store.keys, tuple(wanted.values()))
+        def read(connection: Connection) -> Mapping[credentials.SecretName, str]:
+            return credentials.load_texts(connection, store.keys, tuple(wanted.values()))
 
         values = await store.read(read)
-        return fragment, {
-            path: values[key].decode("utf-8", "replace").strip()
-            for path, key in wanted.items()
-            if key in values
-        }
+        return fragment, {path: values[key] for path, key in wanted.items() if key in values}
 
     def _reply(self, coroutine: Coroutine[Any, Any, None]) -> None:
         if len(self._replies) >= _REPLIES:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-from sqlalchemy import Connection
 
 from tocsin.api.common import Identity
 from tocsin.flow.model import ChannelFragment, Digest, SecretKey
@@ -13,9 +11,7 @@ from tocsin.flow.program import Program
 from tocsin.notify import factory
 from tocsin.notify.channel import Channel, DeliveryFailed
 from tocsin.notify.tools import Tools
-from tocsin.store import credentials
 from tocsin.store.credentials import SecretName
-from tocsin.store.keys import KeyRing
 
 Values = Mapping[SecretName, str]
 """Secrets as read from the store."""
@@ -90,11 +86,3 @@ def digest_of(program: Program, name: str) -> Digest:
 
 def secret_name(key: SecretKey) -> SecretName:
     return (key.namespace, key.name, key.key)
-
-
-def load_values(connection: Connection, keys: KeyRing, names: Collection[SecretName]) -> Values:
-    """The texts of these secrets, as far as they are there; without white space around them, which files tend to have."""
-    if not names:
-        return {}
-    found = credentials.load_secrets(connection, keys, names)
-    return {name: value.decode("utf-8", "replace").strip() for name, value in found.items()}

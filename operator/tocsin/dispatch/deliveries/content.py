@@ -7,7 +7,6 @@ push, text message, call) the first. A failed template does not stop a message: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -17,9 +16,10 @@ from tocsin.api.notificationchannel import TwilioMedium
 from tocsin.dispatch.announcements import Announcement
 from tocsin.flow.appearance import View
 from tocsin.flow.markup import harmless
-from tocsin.flow.model import ChannelFragment, Micros
+from tocsin.flow.model import ChannelFragment
 from tocsin.flow.program import IntegrationProgram, Program
 from tocsin.notify.message import BundleItem, Kind, Message
+from tocsin.notify.text import moment
 from tocsin.store.alerts import Alert
 from tocsin.store.bundles import Firing
 from tocsin.store.groups import AlertGroup
@@ -40,8 +40,6 @@ APPEARANCES: Mapping[str, str] = MappingProxyType(
 """Type of channel -> its appearance templates; the others show what the web shows."""
 
 FIRST_ALERT = frozenset({"email", "push", "sms", "phone"})
-
-_MICRO = 1_000_000
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +135,7 @@ class Writer:
 
 def announcement(key: str, told: Announcement) -> Message:
     """What is told of a maintenance window."""
-    start, end = _shown(told.start), _shown(told.end)
+    start, end = moment(told.start), moment(told.end)
     title, text = {
         "start": (f"Maintenance {told.window} has begun", f"It ends at {end}."),
         "end": (f"Maintenance {told.window} is over", f"It began at {start}."),
@@ -188,7 +186,3 @@ def _looks(program: IntegrationProgram | None, subject: Subject, channel: str, l
     return _Looks(
         title=plain if errors else shown.title, text=shown.message, image_url=shown.image_url, errors=errors
     )
-
-
-def _shown(moment: Micros) -> str:
-    return datetime.fromtimestamp(moment / _MICRO, UTC).strftime("%Y-%m-%d %H:%M UTC")

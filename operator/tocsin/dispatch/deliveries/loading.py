@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection
 
-from tocsin.dispatch.deliveries.channels import Values, load_values, secret_name
+from tocsin.dispatch.deliveries.channels import Values, secret_name
 from tocsin.dispatch.deliveries.content import Subject, shows_first_alert
 from tocsin.dispatch.deliveries.parcels import order_of
 from tocsin.flow.model import ChannelFragment, ContactFragment
 from tocsin.flow.program import Program
-from tocsin.store import alerts, bundles, deliveries, groups, posted
+from tocsin.store import alerts, bundles, credentials, deliveries, groups, posted
 from tocsin.store.bundles import Firing
 from tocsin.store.deliveries import Delivery
 from tocsin.store.groups import AlertGroup
@@ -64,7 +64,7 @@ def load(
             for one in (posted.list_posted(connection, sorted(found)) if found else ())
         },
         bundles={one.id: _firing(connection, one) for one in batch if one.kind == deliveries.BUNDLE},
-        values=load_values(connection, keys, secrets),
+        values=credentials.load_texts(connection, keys, secrets),
     )
 
 

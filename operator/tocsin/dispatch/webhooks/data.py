@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +13,13 @@ from tocsin.api.common import Identity
 from tocsin.api.outgoingwebhook import Trigger
 from tocsin.dispatch.scene import Calendars
 from tocsin.dispatch.triggers import WebhookOrder
-from tocsin.flow.escalation.telling import name_of
+from tocsin.flow.escalation.telling import in_turn, name_of
 from tocsin.flow.groups import Mark, State
 from tocsin.flow.model import Micros, ResponderFragment
 from tocsin.flow.oncall import on_call
 from tocsin.flow.program import Program
 from tocsin.flow.targets import Targets
+from tocsin.flow.zones import exact_time
 from tocsin.store import alerts, deliveries, escalations, groups, identities, webhookruns
 from tocsin.store.alerts import Alert
 from tocsin.store.deliveries import Delivery, DeliveryState
@@ -203,9 +203,9 @@ def _to_tell(
         if step.notify_responders is not None:
             found += [name_of(ref) for ref in step.notify_responders.responder_refs]
         elif step.notify_next_responder is not None:
-            names = sorted(name_of(ref) for ref in step.notify_next_responder.responder_refs)
-            last = turns.get((snapshot.chain, str(index)), "")
-            found.append(names[(names.index(last) + 1) % len(names)] if last in names else names[0])
+            names = [name_of(ref) for ref in step.notify_next_responder.responder_refs]
+            present = [name for name in names if name in targets.responders]
+            found += in_turn(present, turns.get((snapshot.chain, str(index)), ""), targets)[:1]
         elif step.notify_on_call is not None:
             schedule = name_of(step.notify_on_call.schedule_ref)
             fragment = targets.schedules.get(schedule)
@@ -234,6 +234,4 @@ def _by(mark: Mark | None) -> str | None:
 
 
 def _time(moment: Micros | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat().replace("+00:00", "Z")
+    return None if moment is None else exact_time(moment)

@@ -228,7 +228,6 @@ def lease_of(program: Program) -> int:
 
 def _secrets(connection: Connection, keys: KeyRing, wanted: Iterable[SecretKey]) -> Mapping[SecretKey, str]:
     names = {(key.namespace, key.name, key.key): key for key in wanted}
-    if not names:
-        return {}
-    found = credentials.load_secrets(connection, keys, names.keys())
-    return {names[name]: value.decode("utf-8", "replace").strip() for name, value in found.items()}
+    return {
+        names[name]: text for name, text in credentials.load_texts(connection, keys, names.keys()).items()
+    }

@@ -17,6 +17,7 @@ from tocsin.flow.escalation.facts import Facts
 from tocsin.flow.escalation.overdue import Due
 from tocsin.flow.escalation.snapshot import missing
 from tocsin.flow.groups import LogKind
+from tocsin.flow.targets import Targets
 
 _NAMED = 20
 """So many people are named in one entry of the log."""
@@ -97,9 +98,7 @@ class Teller:
         turn = str(place.index)
         told = (*self._taken.get(turn, ()), *turns_in(self._due.effects).get(turn, ()))
         last = self._facts.last_in_turn(place.chain, turn)
-        row = sorted(known, key=lambda name: (self._targets.responders[name].username, name))
-        after = row.index(last) + 1 if last in row else 0
-        chosen = min(row[after:] + row[:after], key=told.count)
+        chosen = min(in_turn(known, last, self._targets), key=told.count)
         self._notify(place, [chosen], step.importance)
         self._due.add(place.index, TookTurn(chain=place.chain, step=turn, responder=chosen))
 
@@ -181,6 +180,13 @@ def once_each(effects: Iterable[Effect]) -> tuple[Effect, ...]:
             assert isinstance(first, Notify)
             found[places[effect.responder]] = replace(first, importance=Importance.IMPORTANT)
     return tuple(found)
+
+
+def in_turn(known: Iterable[str], last: str, targets: Targets) -> list[str]:
+    """Responders that there are, whose turn it is first (R-ESC-15): by user name, then by name, after `last`."""
+    row = sorted(known, key=lambda name: (targets.responders[name].username, name))
+    after = row.index(last) + 1 if last in row else 0
+    return row[after:] + row[:after]
 
 
 def name_of(ref: ObjectRef) -> str:
