@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from tocsin.dispatch.background import Background
 from tocsin.dispatch.clock import DAY, MINUTE, SECOND
 from tocsin.dispatch.live import Live
 from tocsin.flow.model import CalendarFragment, Micros
@@ -67,8 +68,7 @@ class Calendars:
         self._now = now
         self._held: dict[str, _Held] = {}
         self._known: Mapping[str, Fetched] = {}
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._background = Background("calendars", telemetry.log)
 
     def get(self, schedule: str) -> Calendar | None:
         """The calendar of a schedule (`namespace/name`), `unreadable` with the reason where there is none to go by. None: the
@@ -89,29 +89,23 @@ class Calendars:
         return self._known.get(schedule)
 
     async def run(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
+        background = self._background
+        background.begin()
+        while not background.stopping:
+            background.woken.clear()
             try:
                 wait = await self.refresh()
-            except StoreUnavailable as error:
-                self._log.warning("calendars wait for the store", reason=str(error))
-                wait = SECOND
             except Exception as error:  # noqa: BLE001 - one calendar's surprise must not end all of them
-                self._log.error("calendars stumbled and go on", exc_info=error)
-                wait = MINUTE
-            try:
-                async with asyncio.timeout(wait / SECOND):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+                background.report(error)
+                wait = SECOND if isinstance(error, StoreUnavailable) else MINUTE
+            await background.wait(wait / SECOND)
 
     def wake(self) -> None:
-        """The flow has changed: look now. To be called on the loop of `run`."""
-        self._woken.set()
+        """The flow has changed: look now. From any thread."""
+        self._background.wake()
 
     def stop(self) -> None:
-        self._stopping = True
-        self._woken.set()
+        self._background.stop()
 
     async def refresh(self) -> int:
         """Fetches what is due and takes over what others fetched. Microseconds until it is worth calling again.

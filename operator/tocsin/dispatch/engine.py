@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tocsin.dispatch.background import Background
 from tocsin.dispatch.clock import SECOND, Clock
 from tocsin.dispatch.dispatcher import DispatchStore, describe, hide_parameters
 from tocsin.dispatch.live import Live, catching_up
@@ -49,43 +50,35 @@ class Engine:
         self._premises = _Premises(clock=clock, live=live, calendars=calendars)
         self._log = telemetry.log
         self._meters = EngineMeters(telemetry.registry)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._background = Background("escalations", telemetry.log)
 
     def wake(self) -> None:
         """Look now: something happened. From any thread; without effect before `run`."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._woken.set)
+        self._background.wake()
 
     def stop(self) -> None:
         """`run` returns once the batch in hand is done."""
-        self._stopping = True
-        self._woken.set()
+        self._background.stop()
 
     async def run(self) -> None:
         """An unreachable store is waited for; nothing else ends it but `stop`."""
-        self._loop = asyncio.get_running_loop()
-        while not self._stopping:
-            self._woken.clear()
-            began = self._loop.time()
+        background = self._background
+        loop = background.begin()
+        while not background.stopping:
+            background.woken.clear()
+            began = loop.time()
             try:
                 wait = await self._turn()
-            except StoreUnavailable as error:
-                self._log.warning("escalations wait for the store", reason=str(error))
-                wait = LONGEST_WAIT
             except Exception as error:  # noqa: BLE001 - whatever it is, escalations must go on
-                hide_parameters(error)
-                self._log.error("the engine stumbled and goes on", exc_info=error)
+                background.report(error)
                 wait = LONGEST_WAIT
-            await self._clock.wait(wait, self._woken)
-            await asyncio.sleep(max(0, began + TURN - self._loop.time()))
+            await self._clock.wait(wait, background.woken)
+            await asyncio.sleep(max(0, began + TURN - loop.time()))
 
     async def run_due(self) -> int:
         """Everything that happened or is due by now; how many items. Nothing before the current flow is loaded."""
         done = 0
-        while not self._stopping:
+        while not self._background.stopping:
             seen = await self._store.read(self._look)
             some = await self._work(seen)
             done += some

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
+from tocsin.dispatch.background import Background
 from tocsin.dispatch.clock import SECOND, Clock
 from tocsin.dispatch.deliveries import updates
 from tocsin.dispatch.deliveries.bundling import Bundler
@@ -55,7 +56,6 @@ RECORD_EVERY = 0.1
 """Seconds between two claims, and two records, at least: under load each is of more messages, and costs the same."""
 
 COUNT_EVERY = 5.0
-STORE_PAUSE = 0.5
 STOP_WITHIN = 15.0
 TURNS_WITHIN = 30.0
 """A loop that has not been round for so long is stuck."""
@@ -102,13 +102,11 @@ class Worker:
         self._paused: dict[str, Micros] = {}
         self._now = Micros(0)
         self._owner = f"worker-{secrets.token_hex(6)}"
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
+        self._background = Background("messages", telemetry.log)
         self._to_record = asyncio.Event()
         self._hungry = False
         self._told = False
         self._changed = True
-        self._stopping = False
         self._turned = time.monotonic()
 
     # --- from outside ---
@@ -116,14 +114,11 @@ class Worker:
     def wake(self) -> None:
         """Look now: something is to be sent. From any thread; without effect before `run`."""
         self._told = True
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._woken.set)
+        self._background.wake()
 
     def stop(self) -> None:
         """`run` returns once what is in flight has arrived and is recorded; what has not begun is given back."""
-        self._stopping = True
-        self._woken.set()
+        self._background.stop()
 
     @property
     def turning(self) -> bool:
@@ -140,30 +135,31 @@ class Worker:
         self._recording.health.forget(targets.channels)
         self._changed = True
         self.meters.forget_people({person.username for person in targets.responders.values()})
-        self._woken.set()
+        self._background.woken.set()
 
     async def run(self) -> None:
         """Sends what is due until `stop`. An unreachable store is waited for."""
-        self._loop = asyncio.get_running_loop()
+        background = self._background
+        background.begin()
         recorder = asyncio.create_task(self._record_for_ever(), name="record deliveries")
         chores = asyncio.create_task(self._chores(), name="edits and counts")
         try:
-            await self._patiently(self._take_over)
-            while not self._stopping:
-                self._woken.clear()
+            await self._background.patiently(self._take_over)
+            while not background.stopping:
+                background.woken.clear()
                 self._turned = time.monotonic()
-                claimed = await self._patiently(self.step) or 0
+                claimed = await self._background.patiently(self.step) or 0
                 await asyncio.sleep(max(self._turned + CLAIM_EVERY - time.monotonic(), 0) if claimed else 0)
                 if claimed < BATCH:
-                    await self._wait(LOOK_EVERY)
+                    await background.wait(LOOK_EVERY)
         finally:
             chores.cancel()
             self._traffic.give_back()
             await self._traffic.settle(STOP_WITHIN)
             recorder.cancel()
             await asyncio.gather(recorder, chores, return_exceptions=True)
-            await self._patiently(self._record)
-            self._loop = None
+            await self._background.patiently(self._record)
+            background.end()
 
     async def run_due(self) -> int:
         """Everything that is due now, until it is recorded; how many deliveries were claimed. For tests."""
@@ -310,11 +306,11 @@ class Worker:
         while True:
             await self._to_record.wait()
             self._to_record.clear()
-            await self._patiently(self._record)
+            await self._background.patiently(self._record)
             if self._results:
                 self._to_record.set()
             if self._hungry:
-                self._woken.set()
+                self._background.woken.set()
             await asyncio.sleep(RECORD_EVERY)
 
     # --- the loops ---
@@ -329,11 +325,11 @@ class Worker:
         counted = -COUNT_EVERY
         while True:
             await asyncio.sleep(updates.EVERY)
-            await self._patiently(self.edit_late)
+            await self._background.patiently(self.edit_late)
             if time.monotonic() - counted >= COUNT_EVERY:
                 counted = time.monotonic()
-                await self._patiently(self.count)
-                await self._patiently(self.forget_channels)
+                await self._background.patiently(self.count)
+                await self._background.patiently(self.forget_channels)
 
     async def edit_late(self) -> int:
         """Enqueues edits of messages that say less than there is; how many. Raises StoreUnavailable."""
@@ -384,25 +380,6 @@ class Worker:
         self.meters.oldest.set(age / SECOND)
         self._bundler.forget_old(self._now)
         self._paused = {channel: until for channel, until in self._paused.items() if until > self._now}
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """What `work` returns; None if it could not be done now. Whatever goes wrong, messages must go on."""
-        try:
-            return await work()
-        except StoreUnavailable as error:
-            self._log.warning("messages wait for the store", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - as said
-            hide_parameters(error)
-            self._log.error("sending messages stumbled and goes on", exc_info=error)
-        await asyncio.sleep(STORE_PAUSE)
-        return None
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
 
 
 def _message_of(one: Delivery) -> tuple[int, str] | None:

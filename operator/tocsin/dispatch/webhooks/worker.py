@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import msgspec
 from sqlalchemy import Connection
 
+from tocsin.dispatch.background import Background
 from tocsin.dispatch.clock import SECOND, Clock
 from tocsin.dispatch.dispatcher import DispatchStore, hide_parameters
 from tocsin.dispatch.live import Live, catching_up
@@ -39,7 +40,6 @@ AT_ONCE = 4
 SPARE = 10 * SECOND
 
 LOOK_EVERY = 0.2
-STORE_PAUSE = 0.5
 STOP_WITHIN = 10.0
 
 
@@ -68,32 +68,28 @@ class WebhookWorker:
         self._meters = Meters(telemetry.registry)
         self._owner = f"webhooks-{secrets.token_hex(6)}"
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._background = Background("webhooks", telemetry.log)
 
     def wake(self) -> None:
         """Look now. From any thread; without effect before `run`."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._woken.set)
+        self._background.wake()
 
     def stop(self) -> None:
         """`run` returns once what is in flight is recorded, or after some seconds."""
-        self._stopping = True
-        self._woken.set()
+        self._background.stop()
 
     async def run(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        background = self._background
+        background.begin()
         try:
             if self._means.sole:
-                await self._patiently(self._take_over)
-            while not self._stopping:
-                self._woken.clear()
-                if not await self._patiently(self.step):
-                    await self._wait()
+                await background.patiently(self._take_over)
+            while not background.stopping:
+                background.woken.clear()
+                if not await background.patiently(self.step):
+                    await background.wait(LOOK_EVERY)
         finally:
-            self._loop = None
+            background.end()
             if self._busy:
                 await asyncio.wait(self._busy.values(), timeout=STOP_WITHIN)
             for task in self._busy.values():
@@ -167,7 +163,7 @@ class WebhookWorker:
             self._log.error("a webhook stumbled", webhook=webhook, exc_info=error)
         finally:
             del self._busy[webhook]
-            self._woken.set()
+            self._background.woken.set()
 
     async def _perform(self, run: Delivery, program: Program) -> None:
         webhook = program.targets.webhooks.get(run.channel)
@@ -198,24 +194,6 @@ class WebhookWorker:
         link = f"{base}/alert-groups/{subject.group.public_id}" if base else ""
         document = data.document(subject, order, run.channel, program, link)
         return await attempt(webhook, document, values, now, self._means.http, key=run.key, own_url=base)
-
-    async def _patiently(self, work: Callable[[], Awaitable[int]]) -> int:
-        try:
-            return await work()
-        except StoreUnavailable as error:
-            self._log.warning("webhooks wait for the store", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, later events must be told
-            hide_parameters(error)
-            self._log.error("webhooks stumbled and go on", exc_info=error)
-        await asyncio.sleep(STORE_PAUSE)
-        return 0
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(LOOK_EVERY):
-                await self._woken.wait()
-        except TimeoutError:
-            return
 
 
 def lease_of(program: Program) -> int:
