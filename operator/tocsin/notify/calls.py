@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -50,9 +50,14 @@ class Vendor:
 
     def clean(self, text: str) -> str:
         """One short line without secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return _UNPRINTABLE.sub(" ", text).strip()[:_DETAIL]
+        return clean(text, self.secrets)
+
+
+def clean(text: str, secrets: Iterable[str]) -> str:
+    """What a far end says as one short line, without these secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _UNPRINTABLE.sub(" ", text).strip()[:_DETAIL]
 
 
 def encoded(document: Any) -> bytes:

@@ -20,7 +20,7 @@ from tocsin import __version__
 from tocsin.api.notificationchannel import EmailChannel, SmtpTls
 from tocsin.flow.model import ChannelFragment
 from tocsin.notify import plain
-from tocsin.notify.calls import no_answer
+from tocsin.notify.calls import clean, no_answer
 from tocsin.notify.channel import Channel, DeliveryFailed, FailureReason
 from tocsin.notify.client import Cause, FetchFailed
 from tocsin.notify.guard import AddressRefused, Guard
@@ -136,9 +136,7 @@ class Email:
         return DeliveryFailed(FailureReason.SERVER_ERROR, message)
 
     def _clean(self, text: str) -> str:
-        if self._password:
-            text = text.replace(self._password, "***")
-        return _UNPRINTABLE.sub(" ", text)[:200]
+        return clean(text, (self._password,) if self._password else ())
 
 
 async def connect(host: str, port: int, guard: Guard) -> socket.socket:
